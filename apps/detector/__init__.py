@@ -1,0 +1,1 @@
+"""Finds circles in pictures."""

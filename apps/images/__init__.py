@@ -1,0 +1,1 @@
+"""Stores pictures and what was found in them."""

@@ -1,0 +1,1 @@
+"""Infrastructure components, one folder a target."""

@@ -1,0 +1,1 @@
+"""What an app is and how traffic reaches it, rendered for each target."""

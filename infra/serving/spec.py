@@ -1,0 +1,159 @@
+"""The serving spec: what an app is, said once in ``apps/<app>/app.yaml`` and rendered by every target."""
+
+import re
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from infra.serving.traffic import Frozen, TrafficPolicy
+
+AppName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$")]
+"""A DNS label short enough that Kubernetes can append a revision to it."""
+
+Prefix = Annotated[str, StringConstraints(pattern=r"^/([a-z0-9._/-]*/)?$")]
+"""A path that begins and ends with a slash."""
+
+SECRET_NAME = re.compile(r"(PASSWORD|SECRET|TOKEN|_KEY)$")
+
+
+class Model(Frozen):
+    """A model in the artefact store.
+
+    Attributes:
+        name: folder of the model in the store.
+        version: folder of the version under it; a version never changes once it is there.
+        alternative: served in its place, and said so, where the store does not have it.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*$")
+    alternative: "Model | None" = None
+
+
+class Route(Frozen):
+    """A path at the gateway.
+
+    Attributes:
+        prefix: requests under this path belong to the app, for example ``/classifier/``.
+        rewrite: what the app sees in the prefix's place.
+    """
+
+    prefix: Prefix
+    rewrite: Prefix = "/"
+
+
+class Resources(Frozen):
+    """What one worker needs.
+
+    Attributes:
+        cpu: cores; inference uses as many threads, rounded up.
+        memory_mib: memory in MiB.
+        gpu: GPUs; a fraction shares one.
+    """
+
+    cpu: float = Field(default=1, gt=0)
+    memory_mib: int = Field(default=512, ge=64)
+    gpu: float = Field(default=0, ge=0)
+
+
+class Scaling(Frozen):
+    """How many instances a cluster runs; one machine runs ``workers`` and does not scale.
+
+    Attributes:
+        min: instances that are always there; 0 scales to zero.
+        max: instances at most.
+        target_concurrency: requests in flight an instance is meant to have.
+    """
+
+    min: int = Field(default=1, ge=0)
+    max: int = Field(default=3, ge=1)
+    target_concurrency: int = Field(default=8, ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.max < self.min:
+            raise ValueError(f"scaling.max is {self.max}, below min {self.min}")
+        return self
+
+
+class Batching(Frozen):
+    """How requests are put together for the model.
+
+    Attributes:
+        max_batch: instances a batch holds at most.
+        max_delay_ms: how long a free worker waits for a fuller batch; 0 never waits.
+    """
+
+    max_batch: int = Field(default=8, ge=1)
+    max_delay_ms: float = Field(default=0, ge=0)
+
+
+class Limits(Frozen):
+    """What an app takes at most.
+
+    Attributes:
+        queue: requests that may wait for the model; more are shed with 503.
+        drain_s: how long requests in flight may take after SIGTERM.
+    """
+
+    queue: int = Field(default=32, ge=1)
+    drain_s: float = Field(default=30, ge=0)
+
+
+class Cache(Frozen):
+    """Answers kept by model version and input digest.
+
+    Attributes:
+        ttl_s: how long an answer is kept; 0 keeps none.
+    """
+
+    ttl_s: int = Field(default=0, ge=0)
+
+
+class ServingSpec(Frozen):
+    """One app.
+
+    Attributes:
+        name: the app's name; also its folder under ``apps/``.
+        summary: one sentence for the gateway's index.
+        command: how a process of it starts; ``python`` is the platform's own interpreter.
+        image: container image for the targets that run containers; built from the project where there is none.
+        model: the model it serves; none for an app without one.
+        routes: its paths at the gateway; none keeps it internal.
+        workers: server processes an instance has; each loads the model.
+        needs: other apps it calls; it gets ``<NAME>_URL`` for each.
+        database: whether it gets a database, as ``DATABASE_URL``.
+        objects: whether it gets an object store, as ``OBJECT_STORE_URL``.
+        env: further environment; nothing secret.
+        ready_timeout_s: how long a start may take until ``/ready`` says 200.
+    """
+
+    name: AppName
+    summary: str
+    command: tuple[str, ...] | None = None
+    image: str | None = None
+    model: Model | None = None
+    routes: tuple[Route, ...] = ()
+    workers: int = Field(default=1, ge=1, le=64)
+    needs: tuple[AppName, ...] = ()
+    database: bool = False
+    objects: bool = False
+    env: dict[str, str] = Field(default_factory=dict[str, str])
+    ready_timeout_s: float = Field(default=60, gt=0)
+    resources: Resources = Resources()
+    scaling: Scaling = Scaling()
+    batching: Batching = Batching()
+    limits: Limits = Limits()
+    cache: Cache = Cache()
+    traffic: TrafficPolicy = TrafficPolicy()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.command is None and self.image is None:
+            raise ValueError("give a command, an image, or both")
+        if self.traffic.canary and self.model is None:
+            raise ValueError("traffic.canary names a model version, but the app has no model")
+        secret = sorted(name for name in self.env if SECRET_NAME.search(name))
+        if secret:
+            raise ValueError(f"env.{secret[0]} looks like a secret; the app reads secrets from files that its target mounts")
+        return self

@@ -1,0 +1,87 @@
+"""The traffic policy of an app: how requests reach its versions, said once for every target."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+class Frozen(BaseModel):
+    """A value that refuses unknown keys and never changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Canary(Frozen):
+    """A second version beside the stable one.
+
+    Attributes:
+        version: version of the app's model that the canary serves.
+        weight: per cent of requests that the canary answers.
+        mirror: per cent of stable's requests that the canary gets a copy of; its answers to copies are dropped.
+    """
+
+    version: str
+    weight: Percent = 0
+    mirror: Percent = 0
+
+
+class Retries(Frozen):
+    """Which failures the gateway tries again, on another instance where there is one.
+
+    Attributes:
+        attempts: tries after the first; 0 switches retrying off.
+        per_try_timeout_s: after this a try counts as failed; 0 leaves only the route's time-out.
+    """
+
+    attempts: int = Field(default=2, ge=0, le=10)
+    per_try_timeout_s: float = Field(default=0, ge=0)
+
+
+class OutlierEjection(Frozen):
+    """When an instance stops getting requests because of its own failures (circuit breaking).
+
+    Attributes:
+        consecutive_errors: gateway errors in a row that eject an instance.
+        ejection_s: how long the first ejection lasts; each further one lasts that much longer.
+        max_percent: share of the instances that may be out at a time.
+    """
+
+    consecutive_errors: int = Field(default=5, ge=1)
+    ejection_s: float = Field(default=5, gt=0)
+    max_percent: Percent = 50
+
+
+class RateLimit(Frozen):
+    """A quota for each caller.
+
+    Attributes:
+        requests: how many requests a caller may make in ``window_s``.
+        window_s: the quota's window in seconds.
+        key: what tells callers apart: their API key (header ``x-api-key``) or their address.
+    """
+
+    requests: int = Field(ge=1)
+    window_s: int = Field(default=60, ge=1)
+    key: Literal["api-key", "address"] = "api-key"
+
+
+class TrafficPolicy(Frozen):
+    """What the gateway does with requests for one app.
+
+    Attributes:
+        timeout_s: the whole request, retries included.
+        max_body_bytes: a larger body is refused with 413 before it reaches the app.
+        retries: which failures are tried again.
+        outlier_ejection: when an instance is left alone for a while.
+        rate_limit: the quota of a caller; none by default.
+        canary: a second version beside the stable one; none by default.
+    """
+
+    timeout_s: float = Field(default=30, gt=0)
+    max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1)
+    retries: Retries = Retries()
+    outlier_ejection: OutlierEjection = OutlierEjection()
+    rate_limit: RateLimit | None = None
+    canary: Canary | None = None

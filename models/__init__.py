@@ -1,0 +1,1 @@
+"""Models: from training to artefact."""

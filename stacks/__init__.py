@@ -1,0 +1,1 @@
+"""Which components a target is made of."""

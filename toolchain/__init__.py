@@ -1,0 +1,1 @@
+"""Finds or builds what pip cannot install."""
