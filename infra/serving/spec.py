@@ -155,5 +155,5 @@ class ServingSpec(Frozen):
             raise ValueError("traffic.canary names a model version, but the app has no model")
         secret = sorted(name for name in self.env if SECRET_NAME.search(name))
         if secret:
-            raise ValueError(f"env.{secret[0]} looks like a secret; the app reads secrets from files that its target mounts")
+            raise ValueError(f"env.{secret[0]} looks like a secret; apps read secrets from mounted files")
         return self
