@@ -1,0 +1,126 @@
+"""Settings: what is right is taken, what is wrong is named with where it stands and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.settings import CHECKOUT, Settings, parse, serving_specs
+from infra.validation import SettingsError
+
+LOCAL = {"modelserve:target": "local"}
+
+
+def refusal(values: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as refused:
+        parse({**LOCAL, **values}, "local")
+    return str(refused.value)
+
+
+def spec_refusal(folder: Path, **settings: object) -> str:
+    with pytest.raises(SettingsError) as refused:
+        serving_specs(Settings.model_validate({"target": "local", **settings}), "prod", folder)
+    return str(refused.value)
+
+
+@pytest.fixture
+def apps(tmp_path: Path) -> Path:
+    (tmp_path / "echo").mkdir()
+    (tmp_path / "echo" / "app.yaml").write_text("name: echo\nsummary: Echoes.\ncommand: [python, -m, echo]\n")
+    return tmp_path
+
+
+def test_a_stack_that_names_its_target_needs_nothing_else() -> None:
+    assert parse(LOCAL, "local").gateway.port == 8080
+
+
+def test_a_dotted_key_and_a_nested_one_say_the_same() -> None:
+    dotted = parse({**LOCAL, "modelserve:gateway.port": "8081"}, "local")
+    nested = parse({**LOCAL, "modelserve:gateway": '{"port": 8081}'}, "local")
+    assert dotted == nested
+    assert dotted.gateway.port == 8081
+
+
+def test_keys_of_other_programs_are_left_alone() -> None:
+    assert parse({**LOCAL, "aws:region": "eu-central-1"}, "local").target == "local"
+
+
+def test_an_unknown_key_is_named_with_the_nearest_right_one() -> None:
+    said = refusal({"modelserve:gateway.prot": "8081"})
+    assert "Pulumi.local.yaml: modelserve:gateway.prot is not a setting" in said
+    assert "Did you mean port?" in said
+
+
+def test_a_key_like_no_other_is_answered_with_all_that_are_allowed() -> None:
+    assert "Allowed here: apps, data, gateway" in refusal({"modelserve:zzz": "1"})
+
+
+def test_a_wrong_value_is_named_with_what_is_allowed() -> None:
+    said = refusal({"modelserve:gateway.port": "99999"})
+    assert "modelserve:gateway.port is '99999'" in said
+    assert "less than or equal to 65535" in said
+
+
+def test_a_target_that_does_not_exist_is_answered_with_those_that_do() -> None:
+    assert "'local', 'kind' or 'aws'" in refusal({"modelserve:target": "azure"})
+
+
+def test_a_stack_without_a_target_is_told_to_give_one() -> None:
+    with pytest.raises(SettingsError, match="modelserve:target is missing"):
+        parse({}, "local")
+
+
+def test_the_stack_overrides_one_leaf_of_an_app_and_leaves_the_rest() -> None:
+    settings = parse({**LOCAL, "modelserve:apps.classifier.workers": "2"}, "local")
+    [classifier] = [spec for spec in serving_specs(settings, "local") if spec.name == "classifier"]
+    assert classifier.workers == 2
+    assert classifier.model is not None
+    assert classifier.model.name == "resnet50"
+
+
+def test_a_disabled_app_is_not_there() -> None:
+    settings = parse({**LOCAL, "modelserve:apps.classifier.enabled": "false"}, "local")
+    assert "classifier" not in [spec.name for spec in serving_specs(settings, "local")]
+
+
+def test_disabling_what_another_app_needs_is_refused() -> None:
+    settings = parse({**LOCAL, "modelserve:apps.detector.enabled": "false"}, "local")
+    with pytest.raises(SettingsError, match="needs names detector"):
+        serving_specs(settings, "local")
+
+
+def test_every_app_of_the_project_has_a_valid_spec() -> None:
+    names = [spec.name for spec in serving_specs(parse(LOCAL, "local"), "local")]
+    assert names == sorted(file.parent.name for file in CHECKOUT.glob("apps/*/app.yaml"))
+
+
+def test_an_override_out_of_bounds_names_the_stack_file(apps: Path) -> None:
+    said = spec_refusal(apps, apps={"echo": {"scaling": {"min": 3, "max": 2}}})
+    assert "Pulumi.prod.yaml: modelserve:apps.echo.scaling: scaling.max is 2, below min 3" in said
+
+
+def test_a_wrong_value_in_app_yaml_names_that_file(apps: Path) -> None:
+    (apps / "echo" / "app.yaml").write_text("name: echo\nsummary: Echoes.\ncommand: [x]\nworkers: none\n")
+    assert "apps/echo/app.yaml: workers is 'none'" in spec_refusal(apps)
+
+
+def test_an_unknown_app_is_answered_with_those_there_are(apps: Path) -> None:
+    assert "apps.ehco is not an app.\n  There is echo" in spec_refusal(apps, apps={"ehco": {"workers": 2}})
+
+
+def test_a_folder_and_a_name_that_differ_are_refused(apps: Path) -> None:
+    (apps / "echo" / "app.yaml").write_text("name: other\nsummary: Echoes.\ncommand: [x]\n")
+    assert "name is 'other', but its folder is echo" in spec_refusal(apps)
+
+
+def test_a_secret_in_the_environment_is_refused(apps: Path) -> None:
+    assert "env.API_TOKEN looks like a secret" in spec_refusal(apps, apps={"echo": {"env": {"API_TOKEN": "x"}}})
+
+
+def test_a_canary_needs_a_model(apps: Path) -> None:
+    said = spec_refusal(apps, apps={"echo": {"traffic": {"canary": {"version": "2"}}}})
+    assert "traffic.canary names a model version, but the app has no model" in said
+
+
+def test_broken_yaml_is_refused_with_the_line(apps: Path) -> None:
+    (apps / "echo" / "app.yaml").write_text("name: [")
+    assert "line 1" in spec_refusal(apps)
