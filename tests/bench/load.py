@@ -1,0 +1,96 @@
+"""Requests from a number of clients at once, timed one by one."""
+
+import http.client
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import numpy as np
+
+
+@dataclass
+class Timings:
+    """What became of the requests of one run.
+
+    Attributes:
+        seconds: how long each answered request took.
+        statuses: answers by HTTP status; 0 counts connections that broke.
+        elapsed_s: from the first request to the last answer.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+    elapsed_s: float = 0.0
+    refused_s: list[float] = field(default_factory=list)
+
+    def ms(self, percent: float) -> float:
+        """A percentile of the successful requests, in milliseconds."""
+        return float(np.percentile(self.seconds, percent)) * 1000
+
+    @property
+    def per_second(self) -> float:
+        """Successful requests per second."""
+        return len(self.seconds) / self.elapsed_s
+
+
+Request = tuple[str, str, bytes, dict[str, str]]
+"""Method, URL, body, headers."""
+
+
+def closed_loop(request: Request, clients: int, until: Callable[[Timings], bool]) -> Timings:
+    """Each client sends its next request when the last one is answered, until ``until`` says enough."""
+    timings, lock = Timings(), threading.Lock()
+
+    def client() -> None:
+        with connection(request[1]) as ask:
+            while not until(timings):
+                started = time.perf_counter()
+                status = ask(request)
+                took = time.perf_counter() - started
+                with lock:
+                    timings.statuses[status] += 1
+                    (timings.seconds if status < 400 and status else timings.refused_s).append(took)
+
+    threads = [threading.Thread(target=client) for _ in range(clients)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    timings.elapsed_s = time.perf_counter() - started
+    return timings
+
+
+@contextmanager
+def connection(url: str) -> Iterator[Callable[[Request], int]]:
+    """One kept-alive connection; a broken one counts as status 0 and is opened again."""
+    place = urlsplit(url)
+    link = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
+
+    def ask(request: Request) -> int:
+        method, target, body, headers = request
+        try:
+            link.request(method, urlsplit(target).path, body, headers)
+            answer = link.getresponse()
+            answer.read()
+        except OSError:
+            link.close()
+            return 0
+        return answer.status
+
+    try:
+        yield ask
+    finally:
+        link.close()
+
+
+def multipart(name: str, content: bytes, url: str) -> Request:
+    """A POST of one file."""
+    boundary = "bench-boundary"
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+    body = head.encode() + b"Content-Type: image/jpeg\r\n\r\n" + content + f"\r\n--{boundary}--\r\n".encode()
+    return "POST", url, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
