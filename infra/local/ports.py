@@ -1,0 +1,88 @@
+"""Ports on the loopback interface: finding free ones, and naming whoever holds one that is not."""
+
+import socket
+from collections.abc import Collection
+
+import psutil
+
+from infra.local.home import LocalError
+
+LOOPBACK = "127.0.0.1"
+
+CHOSEN_FROM = range(20000, 30000)
+"""Below the ephemeral range of Linux (32768–60999) and of macOS (49152–65535), so that no outgoing connection sits on one."""
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port now."""
+    with socket.socket() as probe:
+        # As servers do: connections of a predecessor that linger in TIME_WAIT do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def choose(count: int, start: int, taken: Collection[int]) -> tuple[int, ...]:
+    """Free ports, in order from a place that differs from caller to caller.
+
+    Args:
+        count: how many.
+        start: any number; different ones keep two checkouts from choosing the same port at the same time.
+        taken: ports given to processes that may not listen yet.
+
+    Raises:
+        LocalError: there are not that many.
+    """
+    chosen: list[int] = []
+    for step in range(len(CHOSEN_FROM)):
+        if len(chosen) == count:
+            break
+        port = CHOSEN_FROM[(start + step) % len(CHOSEN_FROM)]
+        if port not in taken and is_free(port):
+            chosen.append(port)
+    if len(chosen) < count:
+        raise LocalError(
+            f"Fewer than {count} ports are free on {LOOPBACK} from {CHOSEN_FROM.start} to {CHOSEN_FROM.stop - 1}.\n"
+            "  See who holds them with: ss -ltnp"
+        )
+    return tuple(chosen)
+
+
+def require_free(port: int, what: str, setting: str) -> None:
+    """Refuse a port that somebody listens on.
+
+    Args:
+        port: the port.
+        what: whose port it is meant to be, for example ``the gateway``.
+        setting: the setting that gives it another one, for example ``gateway.port``.
+
+    Raises:
+        LocalError: names the program that holds the port.
+    """
+    if not is_free(port):
+        other = next((free for free in range(port + 1, 65536) if is_free(free)), port + 1)
+        raise LocalError(
+            f"Port {port} is taken by {holder(port)}.\n"
+            f"  Stop it, or give {what} another port: pulumi config set -s local {setting} {other}"
+        )
+
+
+def holder(port: int) -> str:
+    """Who listens on a port, for people: ``nginx (pid 4711)``."""
+    try:
+        listening = [
+            c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port
+        ]
+    except psutil.AccessDenied:  # macOS shows other users' sockets to root alone
+        listening = []
+    for connection in listening:
+        if connection.pid:
+            try:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+            except psutil.NoSuchProcess:
+                continue
+    return "a process of another user"
