@@ -1,0 +1,32 @@
+"""What an app is to the runtime: its own routes, and the model or the services behind them."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+
+from apps.runtime.model import ServedModel
+
+
+@dataclass(frozen=True)
+class App:
+    """What ``create(settings)`` in ``apps/<name>/app.py`` returns.
+
+    Attributes:
+        summary: one sentence for ``/docs``.
+        router: the app's own routes, prefixes included.
+        model: the model that it serves, with V1 and V2 routes; none for an app without one.
+        lifespan: entered before the first request and left after the last. It should be quick and must not wait for
+            other services: the process is not even live until it is entered.
+        ready: asked by ``/ready``; answers why the app cannot serve now, or nothing.
+        info: answers ``/model/info`` where there is no model.
+    """
+
+    summary: str
+    router: APIRouter
+    model: ServedModel | None = None
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None
+    ready: Callable[[], Awaitable[str | None]] | None = None
+    info: Callable[[], Awaitable[dict[str, Any]]] | None = None

@@ -1,0 +1,82 @@
+"""What runs a model's graph. ONNX Runtime is named here and nowhere else, so that another engine can take its place."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class EngineError(Exception):
+    """A device that is not there, or a graph that cannot be run."""
+
+
+class Session(Protocol):
+    """A loaded graph.
+
+    Attributes:
+        batch: 1 where the graph takes one instance a run; ``None`` where any number will do.
+    """
+
+    batch: int | None
+
+    def run(self, inputs: Arrays) -> list[NDArray[np.generic]]:
+        """The graph's outputs, in its order. Blocks, without holding the interpreter."""
+        ...
+
+
+def require(device: str) -> None:
+    """Make sure that the engine can use ``device``.
+
+    Raises:
+        EngineError: it cannot.
+    """
+    if device == "cpu":
+        return
+    import onnxruntime  # noqa: PLC0415 - half a second that a process without a model need not spend
+
+    offered = onnxruntime.get_available_providers()
+    if PROVIDERS[device] not in offered:
+        raise EngineError(
+            f"MODEL_DEVICE is {device}, but ONNX Runtime {onnxruntime.__version__} here offers {', '.join(offered)}.\n"
+            "  Set MODEL_DEVICE=cpu, or install onnxruntime-gpu on a machine with an NVIDIA driver."
+        )
+
+
+def open_session(graph: Path, device: str, threads: int) -> Session:
+    """Load an ONNX graph.
+
+    Raises:
+        EngineError: the engine cannot read it.
+    """
+    require(device)
+    return _OnnxSession(graph, device, threads)
+
+
+class _OnnxSession:
+    def __init__(self, graph: Path, device: str, threads: int) -> None:
+        import onnxruntime  # noqa: PLC0415 - see require
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Idle threads that spin take the cores from decoding and from the server.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(graph), options, providers=[PROVIDERS[device]])
+        except Exception as error:  # its exceptions have no public base
+            raise EngineError(f"{graph}: ONNX Runtime cannot load it: {error}") from error
+        first = self._session.get_inputs()[0].shape[0]
+        self.batch = first if isinstance(first, int) else None
+        if self.batch not in (1, None):
+            raise EngineError(f"{graph}: its batches have {first} instances.\n  Export it with a free batch axis.")
+
+    def run(self, inputs: Arrays) -> list[NDArray[np.generic]]:
+        # Its annotation allows sparse tensors and sequences, which no graph of ours answers.
+        return cast("list[NDArray[np.generic]]", self._session.run(None, dict(inputs)))

@@ -1,0 +1,70 @@
+"""Logs: one JSON object a line on standard output, the server's own lines among them."""
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from apps.runtime import tracing
+
+
+def _traced(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    trace = tracing.current.get()
+    if trace:
+        event["trace_id"], event["span_id"] = trace.trace_id, trace.span_id
+    return event
+
+
+def configure(level: str, app: str, revision: str = "") -> None:
+    """Send everything that logs, through structlog or the standard library, to standard output as JSON lines."""
+
+    def named(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["app"] = app
+        if revision:
+            event["revision"] = revision
+        return event
+
+    shared = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        named,
+        _traced,
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_colours,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers, root.level = [handler], logging.getLevelName(level)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a request, which the access line tells better
+
+
+def _without_colours(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event.pop("color_message", None)  # uvicorn's second copy of its message, for terminals
+    return event
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A structured logger: ``logger(__name__).info("what happened", key=value)``."""
+    return structlog.stdlib.get_logger(name)

@@ -1,0 +1,253 @@
+"""The model that an app serves: found, verified, loaded and warmed up in the background; then asked."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from apps.runtime import engine, logs
+from apps.runtime.batching import Batcher, QueueFull, Ran
+from apps.runtime.handler import Handler
+from apps.runtime.metrics import ModelMetrics
+from apps.runtime.problems import Problem, unavailable
+from apps.runtime.settings import Settings, SettingsError
+from models.artefact import Artefact, ArtefactError
+from models.store import UnknownModel, resolve
+
+log = logs.logger("apps.runtime.model")
+
+X = TypeVar("X")
+
+Load = Callable[[Artefact, Path, engine.Session], Handler[Any, Any, Any]]
+"""Makes the app's handler from an artefact, the folder it is in, and its loaded graph."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the model made of the instances of one request.
+
+    Attributes:
+        results: one for each instance.
+        preprocess_s: seconds that decoding took, all instances together.
+        predict_s: seconds of the longest batch that an instance was in.
+    """
+
+    results: list[Any]
+    preprocess_s: float
+    predict_s: float
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    artefact: Artefact
+    handler: Handler[Any, Any, Any]
+    batcher: Batcher[Any, Any]
+    instead_of: str | None
+    why: str | None
+
+
+class ServedModel:
+    """The one model of a process.
+
+    Attributes:
+        declared: name and version that were asked for.
+        loading: done once the model is ready, or cannot become so.
+    """
+
+    declared: tuple[str, str]
+    loading: asyncio.Task[None]
+
+    def __init__(self, settings: Settings, load: Load) -> None:
+        if not settings.model_name or not settings.model_version:
+            missing = "MODEL_VERSION" if settings.model_name else "MODEL_NAME"
+            raise SettingsError(f"{missing} is not set.\n  This app serves a model: give MODEL_NAME and MODEL_VERSION.")
+        try:
+            engine.require(settings.model_device)
+        except engine.EngineError as error:
+            raise SettingsError(str(error)) from None
+        self.declared = (settings.model_name, settings.model_version)
+        self._settings = settings
+        self._load = load
+        self._loaded: _Loaded | None = None
+        self._reason = f"Loading {self.declared[0]} {self.declared[1]}."
+
+    @asynccontextmanager
+    async def running(self, metrics: ModelMetrics) -> AsyncIterator[None]:
+        """Load in the background for as long as the app runs."""
+        self._metrics = metrics
+        self._decoders = ThreadPoolExecutor(self._settings.threads, thread_name_prefix="decode")
+        self.loading = asyncio.create_task(self._start())
+        yield
+        self.loading.cancel()
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+        if self._loaded:
+            self._loaded.batcher.close()
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why there is no prediction to be had, or nothing."""
+        if self._loaded is None:
+            return self._reason
+        return None if self._loaded.batcher.alive else "The inference thread is gone."
+
+    @property
+    def full(self) -> bool:
+        """Whether a further instance would be shed."""
+        return self._loaded is not None and self._loaded.batcher.waiting >= self._loaded.batcher.capacity
+
+    @property
+    def handler(self) -> Handler[Any, Any, Any]:
+        """The app's handler.
+
+        Raises:
+            Problem: 503 while the model is not ready.
+        """
+        return self._ready().handler
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Name and version of what is served; of what was asked for until it is loaded."""
+        return (self._loaded.artefact.name, self._loaded.artefact.version) if self._loaded else self.declared
+
+    def info(self) -> dict[str, Any]:
+        """What ``/model/info`` says."""
+        name, version = self.identity
+        about: dict[str, Any] = {"name": name, "version": version, "ready": self.not_ready is None}
+        if not self._loaded:
+            return about | {"not_ready": self._reason}
+        artefact = asdict(self._loaded.artefact)
+        return {
+            **about,
+            "served_as_alternative_for": self._loaded.instead_of,
+            "reason": self._loaded.why,
+            "device": self._settings.model_device,
+            **artefact,
+        }
+
+    def parameters(self, given: Mapping[str, Any]) -> BaseModel:
+        """A request's parameters, checked.
+
+        Raises:
+            Problem: 422 for a wrong one, 503 while the model is not ready.
+        """
+        try:
+            return self.handler.parameters.model_validate(given)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            at = ".".join(map(str, first["loc"]))
+            raise Problem(422, "invalid-parameter", f"{at} is {first['input']!r}: {first['msg']}.") from None
+
+    async def predict(self, values: Sequence[object]) -> Answers:
+        """Decode and predict every instance of one request, batched with those of others.
+
+        Raises:
+            Problem: 503 when not ready or when the queue is full, 422 for more instances than it could ever hold, and
+                what decoding raises.
+        """
+        loaded = self._ready()
+        if len(values) > loaded.batcher.capacity:
+            text = f"{len(values)} instances in one request; at most {loaded.batcher.capacity} can wait."
+            raise Problem(422, "too-many-instances", text)
+        try:
+            loaded.batcher.reserve(len(values))
+        except QueueFull:
+            raise self.shed() from None
+        instances, seconds = await self._decoded(loaded, values)
+        ran: list[Ran[Any]] = await asyncio.gather(*map(loaded.batcher.submit, instances))
+        for one in ran:
+            for name in loaded.handler.classes(one.result):
+                self._metrics.predictions.labels(name).inc()
+        return Answers([one.result for one in ran], seconds, max((one.seconds for one in ran), default=0.0))
+
+    def shed(self) -> Problem:
+        """The refusal of a request that finds the queue full."""
+        self._metrics.shed.inc()
+        return unavailable("overloaded", f"{self._settings.queue} instances are waiting already; try again shortly.")
+
+    def encode(self, answers: Answers, parameters: BaseModel) -> list[dict[str, Any]]:
+        """Answers as JSON."""
+        with self._metrics.postprocess.time():
+            return [self.handler.encode(result, parameters) for result in answers.results]
+
+    def columns(self, answers: Answers, parameters: BaseModel) -> dict[str, NDArray[np.generic]]:
+        """Answers as arrays, one row an instance."""
+        with self._metrics.postprocess.time():
+            return self.handler.columns(answers.results, parameters)
+
+    def _ready(self) -> _Loaded:
+        if self._loaded is None:
+            raise unavailable("not-ready", self._reason)
+        return self._loaded
+
+    async def _decoded(self, loaded: _Loaded, values: Sequence[object]) -> tuple[list[Any], float]:
+        run = asyncio.get_running_loop().run_in_executor
+        try:
+            timed = await asyncio.gather(*(run(self._decoders, _timed, loaded.handler.decode, one) for one in values))
+        except BaseException:
+            loaded.batcher.release(len(values))
+            raise
+        for _, seconds in timed:
+            self._metrics.preprocess.observe(seconds)
+        return [instance for instance, _ in timed], sum(seconds for _, seconds in timed)
+
+    async def _start(self) -> None:
+        started = time.perf_counter()
+        try:
+            loaded = await self._load_and_warm_up()
+        except (ArtefactError, UnknownModel, engine.EngineError) as error:
+            self._reason = str(error)
+            log.error("model cannot be served", reason=self._reason)
+        except Exception as error:
+            self._reason = f"Loading {self.declared[0]} {self.declared[1]} failed: {error}. The log has more."
+            log.exception("model cannot be served")
+        else:
+            self._loaded = loaded
+            name, version = self.identity
+            self._metrics.served.labels(name, version, loaded.instead_of or "", self._settings.model_device).set(1)
+            log.info(
+                "model ready",
+                model=name,
+                version=version,
+                served_as_alternative_for=loaded.instead_of,
+                seconds=round(time.perf_counter() - started, 3),
+            )
+
+    async def _load_and_warm_up(self) -> _Loaded:
+        settings = self._settings
+        folder, instead_of, why = self._found()
+        artefact = await asyncio.to_thread(Artefact.load, folder)
+        graph = folder / next(name for name in artefact.files if name.endswith(".onnx"))
+        session = await asyncio.to_thread(engine.open_session, graph, settings.model_device, settings.threads)
+        handler = await asyncio.to_thread(self._load, artefact, folder, session)
+        max_batch = min(settings.max_batch, session.batch or settings.max_batch)
+        for size in {1, max_batch}:
+            # Every size of batch has its own memory plan; the largest sets what the process will hold.
+            await asyncio.to_thread(handler.predict, [handler.example()] * size)
+        batcher = Batcher(handler.predict, self._metrics, max_batch, settings.max_delay_ms / 1000, settings.queue)
+        return _Loaded(artefact, handler, batcher, instead_of, why)
+
+    def _found(self) -> tuple[Path, str | None, str | None]:
+        """Folder of the model; of its alternative, and why, where no store has the model itself."""
+        stores = self._settings.model_stores
+        try:
+            return resolve(*self.declared, stores), None, None
+        except UnknownModel as missing:
+            if not self._settings.model_alternative:
+                raise
+            name, _, version = self._settings.model_alternative.partition("@")
+            folder = resolve(name, version, stores)
+            log.warning("serving the alternative", reason=str(missing))
+            return folder, "@".join(self.declared), str(missing)
+
+
+def _timed(decode: Callable[[object], X], value: object) -> tuple[X, float]:
+    started = time.perf_counter()
+    return decode(value), time.perf_counter() - started

@@ -1,0 +1,85 @@
+"""Around every request: its trace, its duration, its line in the log, and an answer whatever happens."""
+
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from apps.runtime import logs, problems, tracing
+from apps.runtime.drain import Drain
+from apps.runtime.metrics import Metrics
+
+log = logs.logger("apps.runtime.requests")
+
+PROBES = frozenset({"/health", "/ready", "/metrics", "/v2/health/live", "/v2/health/ready"})
+"""Paths that machines ask all the time: logged at DEBUG, and no reason to put off leaving."""
+
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+CLIENT_CLOSED_REQUEST = 499  # nginx's number for a caller who left before the answer
+
+
+class Observe:
+    """ASGI middleware; the outermost."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, drain: Drain) -> None:
+        self.app = app
+        self.metrics = metrics
+        self.drain = drain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and see it answered."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started_at = time.perf_counter()
+        trace = _trace(scope)
+        token = tracing.current.set(trace)
+        traceparent = (b"traceparent", trace.traceparent.encode())
+        probe = scope["path"] in PROBES
+        status = 0
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                more = [traceparent, (b"connection", b"close")] if self.drain.draining else [traceparent]
+                message["headers"] = [*message.get("headers", ()), *more]
+            await send(message)
+
+        if not probe:
+            self.drain.entered()
+        self.metrics.active.inc()
+        try:
+            await self.app(scope, receive, observed)
+        except Exception:  # the last place that can still answer; the caller gets no traceback, the log does
+            log.exception("request failed", method=scope["method"], path=scope["path"])
+            if not status:
+                await problems.internal().response(scope["path"])(scope, receive, observed)
+        finally:
+            if not probe:
+                self.drain.left()
+            self.metrics.active.dec()
+            self._record(scope, status or CLIENT_CLOSED_REQUEST, time.perf_counter() - started_at, probe)
+            tracing.current.reset(token)
+
+    def _record(self, scope: Scope, status: int, seconds: float, probe: bool) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+        self.metrics.duration.labels(route, method, str(status)).observe(seconds)
+        (log.debug if probe else log.info)(
+            "request",
+            method=method,
+            route=route,
+            path=scope["path"],
+            status=status,
+            duration_ms=round(seconds * 1000, 3),
+        )
+
+
+def _trace(scope: Scope) -> tracing.Trace:
+    parent = state = ""
+    for name, value in scope["headers"]:
+        if name == b"traceparent":
+            parent = value.decode("latin-1")
+        elif name == b"tracestate":
+            state = value.decode("latin-1")
+    return tracing.continued(parent, state)

@@ -1,0 +1,1 @@
+"""The Open Inference Protocol, as KServe speaks it: apps decode and encode, these carry."""

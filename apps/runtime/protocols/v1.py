@@ -1,0 +1,61 @@
+"""Open Inference Protocol V1: ``{"instances": […]}`` in, ``{"predictions": […]}`` out."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from apps.runtime.model import ServedModel
+from apps.runtime.problems import unavailable
+from apps.runtime.protocols import body
+
+INSTANCES = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["instances"],
+                    "properties": {"instances": {"type": "array"}, "parameters": {"type": "object"}},
+                }
+            }
+        },
+    }
+}
+
+
+def routes(model: ServedModel, names: frozenset[str]) -> APIRouter:
+    """V1 for one model, which answers to its own name and to ``names``."""
+    router = APIRouter(prefix="/v1", tags=["open inference protocol v1"])
+
+    def check(name: str) -> None:
+        if name not in names and name != model.identity[0]:
+            raise body.unknown_model(name, model.identity[0])
+
+    @router.get("/models")
+    async def models() -> dict[str, list[str]]:
+        """The models that are served here."""
+        return {"models": [model.identity[0]]}
+
+    @router.get("/models/{name}")
+    async def ready(name: str) -> dict[str, Any]:
+        """Whether a model is ready; 503 while it is not."""
+        check(name)
+        if model.not_ready:
+            raise unavailable("not-ready", model.not_ready)
+        return {"name": model.identity[0], "ready": True}
+
+    @router.post("/models/{name}:predict", openapi_extra=INSTANCES)
+    async def predict(name: str, request: Request) -> Response:
+        """Predict every instance; what one looks like is the app's affair."""
+        check(name)
+        asked = await body.read(request)
+        instances = asked.get("instances")
+        if not isinstance(instances, list):
+            raise body.invalid("instances is missing, or no array")
+        parameters = model.parameters(body.parameters(asked))
+        answers = await model.predict(instances)
+        return JSONResponse({"predictions": model.encode(answers, parameters)})
+
+    return router
