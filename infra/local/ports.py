@@ -1,5 +1,6 @@
 """Ports on the loopback interface: finding free ones, and naming whoever holds one that is not."""
 
+import http.client
 import socket
 from collections.abc import Collection
 
@@ -10,7 +11,10 @@ from infra.local.home import LocalError
 LOOPBACK = "127.0.0.1"
 
 CHOSEN_FROM = range(20000, 30000)
-"""Below the ephemeral range of Linux (32768–60999) and of macOS (49152–65535), so that no outgoing connection sits on one."""
+"""Below the ephemeral ports of Linux (from 32768) and macOS (from 49152): no outgoing connection sits on one."""
+
+PROBE_S = 2
+"""How long a readiness answer may take; the apps answer within milliseconds, even under load."""
 
 
 def is_free(port: int) -> bool:
@@ -74,15 +78,25 @@ def require_free(port: int, what: str, setting: str) -> None:
 def holder(port: int) -> str:
     """Who listens on a port, for people: ``nginx (pid 4711)``."""
     try:
-        listening = [
-            c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port
-        ]
+        listening = [at for at in psutil.net_connections("tcp") if at.status == psutil.CONN_LISTEN]
     except psutil.AccessDenied:  # macOS shows other users' sockets to root alone
         listening = []
     for connection in listening:
-        if connection.pid:
+        if connection.pid and connection.laddr and connection.laddr.port == port:
             try:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
             except psutil.NoSuchProcess:
                 continue
     return "a process of another user"
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether an HTTP server at the port answers 200 for the path."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

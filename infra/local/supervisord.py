@@ -90,7 +90,7 @@ class Supervisord:
     def __init__(self, home: Home) -> None:
         self.home = home
 
-    def call(self, method: str, *args: Any) -> Any:
+    def call(self, method: str, *args: str | bool) -> Any:  # noqa: ANN401 - XML-RPC answers anything
         """Call supervisord's XML-RPC interface.
 
         Raises:

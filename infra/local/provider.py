@@ -1,0 +1,28 @@
+"""What the dynamic providers of the local stack share."""
+
+import logging
+import sys
+
+from pulumi.dynamic import ConfigureRequest, ResourceProvider
+
+from infra.local.home import LocalError
+
+
+class Provider(ResourceProvider):
+    """A provider without attributes, pickled by its name: what it needs is in the resource's inputs."""
+
+    # There is nothing in it to encrypt, and readable state is worth something.
+    serialize_as_secret_always = False
+
+    def configure(self, req: ConfigureRequest) -> None:
+        """Let the engine show the message of a LocalError alone."""
+        logging.getLogger("grpc._server").addFilter(_is_ours)
+
+    def say(self, text: str) -> None:
+        """Tell the user about something that takes long; Pulumi shows what its plugins write here."""
+        print(text, file=sys.stderr, flush=True)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a failed call deserves its traceback: not where the message already says what the user should do."""
+    return not (record.exc_info and isinstance(record.exc_info[1], LocalError))

