@@ -1,6 +1,7 @@
 """What one request may cost: bytes of its body, seconds, and nothing once its caller has left."""
 
 import asyncio
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,8 +19,11 @@ class Limits:
     Declared lengths are judged here; the framework counts the bytes of bodies that declare none.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, timeout_s: float) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int, timeout_s: float, overload: Callable[[], Problem | None]
+    ) -> None:
         self.app = app
+        self.overload = overload
         self.max_body_bytes = max_body_bytes
         self.timeout_s = timeout_s
 
@@ -29,9 +33,9 @@ class Limits:
         if scope["type"] != "http" or task is None:
             await self.app(scope, receive, send)
             return
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if int(declared) > self.max_body_bytes:
-            await _too_large(self.max_body_bytes).response(scope["path"])(scope, receive, send)
+        refusal = self._refusal(scope)
+        if refusal:
+            await refusal.response(scope["path"])(scope, receive, send)
             return
         deadline = asyncio.timeout(self.timeout_s)
         call = _Call(receive, send, task)
@@ -50,9 +54,13 @@ class Limits:
         finally:
             call.forget()
 
-
-def _too_large(allowed: int) -> Problem:
-    return Problem(413, "body-too-large", f"The body is larger than the {allowed} bytes that this app takes.")
+    def _refusal(self, scope: Scope) -> Problem | None:
+        """Why not to read this request's body at all."""
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if int(declared) > self.max_body_bytes:
+            text = f"The body has {int(declared)} bytes; this app takes {self.max_body_bytes}."
+            return Problem(413, "body-too-large", text)
+        return self.overload() if scope["method"] == "POST" else None
 
 
 class _Call:

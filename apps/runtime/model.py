@@ -98,10 +98,10 @@ class ServedModel:
             return self._reason
         return None if self._loaded.batcher.alive else "The inference thread is gone."
 
-    @property
-    def full(self) -> bool:
-        """Whether a further instance would be shed."""
-        return self._loaded is not None and self._loaded.batcher.waiting >= self._loaded.batcher.capacity
+    def overload(self) -> Problem | None:
+        """The refusal of a request that would find the queue full; asked before its body is read."""
+        full = self._loaded is not None and self._loaded.batcher.waiting >= self._loaded.batcher.capacity
+        return self._shed() if full else None
 
     @property
     def handler(self) -> Handler[Any, Any, Any]:
@@ -159,18 +159,13 @@ class ServedModel:
         try:
             loaded.batcher.reserve(len(values))
         except QueueFull:
-            raise self.shed() from None
+            raise self._shed() from None
         instances, seconds = await self._decoded(loaded, values)
         ran: list[Ran[Any]] = await asyncio.gather(*map(loaded.batcher.submit, instances))
         for one in ran:
             for name in loaded.handler.classes(one.result):
                 self._metrics.predictions.labels(name).inc()
         return Answers([one.result for one in ran], seconds, max((one.seconds for one in ran), default=0.0))
-
-    def shed(self) -> Problem:
-        """The refusal of a request that finds the queue full."""
-        self._metrics.shed.inc()
-        return unavailable("overloaded", f"{self._settings.queue} instances are waiting already; try again shortly.")
 
     def encode(self, answers: Answers, parameters: BaseModel) -> list[dict[str, Any]]:
         """Answers as JSON."""
@@ -186,6 +181,10 @@ class ServedModel:
         if self._loaded is None:
             raise unavailable("not-ready", self._reason)
         return self._loaded
+
+    def _shed(self) -> Problem:
+        self._metrics.shed.inc()
+        return unavailable("overloaded", f"{self._settings.queue} instances are waiting already; try again shortly.")
 
     async def _decoded(self, loaded: _Loaded, values: Sequence[object]) -> tuple[list[Any], float]:
         run = asyncio.get_running_loop().run_in_executor

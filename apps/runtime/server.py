@@ -71,7 +71,8 @@ def build(name: str, app: App, settings: Settings) -> Server:
         names = frozenset({name, settings.model_name or name})
         api.include_router(v1.routes(app.model, names))
         api.include_router(v2.routes(app.model, names, drain))
-    limited = Limits(api, settings.max_upload_size, settings.request_timeout_s)
+    overload = app.model.overload if app.model else lambda: None
+    limited = Limits(api, settings.max_upload_size, settings.request_timeout_s, overload)
     return Server(Observe(limited, metrics, drain), api, drain)
 
 

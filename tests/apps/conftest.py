@@ -1,25 +1,16 @@
-"""Apps served without a process, and a model small enough to make on the spot: it doubles numbers."""
+"""Apps served without a process."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
-import numpy as np
-import onnx
 import pytest
-from fastapi import APIRouter
-from numpy.typing import NDArray
-from onnx import TensorProto, helper
-from pydantic import BaseModel, ConfigDict
 
 from apps.runtime import server
 from apps.runtime.app import App
-from apps.runtime.engine import Session
-from apps.runtime.model import ServedModel
-from apps.runtime.problems import Problem
 from apps.runtime.settings import Settings
-from models.artefact import Artefact, Signature, Tensor
+from tests.apps.doubler import write_doubler
 
 
 @pytest.fixture
@@ -29,103 +20,24 @@ def anyio_backend() -> str:
 
 
 @asynccontextmanager
-async def serving(name: str, app: App, settings: Settings, ready: bool = True) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an app that runs in this process; its model, if it has one, is loaded when this is entered."""
-    served = server.build(name, app, settings)
+async def running(served: server.Server) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a server that runs in this process."""
     transport = httpx.ASGITransport(served.asgi)
     async with (
         served.api.router.lifespan_context(served.api),
         httpx.AsyncClient(transport=transport, base_url="http://app") as client,
     ):
-        if app.model and ready:
-            await app.model.loading
-            assert app.model.not_ready is None, app.model.not_ready
-        client.drain = served.drain  # type: ignore[attr-defined]
         yield client
 
 
-def doubling_graph(batch: int | str = "batch") -> bytes:
-    """An ONNX graph that doubles one number an instance."""
-    graph = helper.make_graph(
-        [helper.make_node("Add", ["x", "x"], ["y"])],
-        "doubler",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 1])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 1])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
-
-
-def write_doubler(store: Path, name: str = "doubler", version: str = "1.0.0", graph: bytes | None = None) -> Path:
-    """Put the doubling model into a store; its folder."""
-    folder = store / name / version
-    Artefact.write(
-        folder,
-        {"model.onnx": graph or doubling_graph()},
-        format="onnx",
-        license="Apache-2.0",
-        provenance="Made by a test.",
-        made_by="pytest",
-        signature=Signature((Tensor("x", "FP32", ("batch", 1)),), (Tensor("y", "FP32", ("batch", 1)),)),
-        preprocess={},
-        metrics={},
-    )
-    return folder
-
-
-class Rounding(BaseModel):
-    """Parameters of the doubler."""
-
-    model_config = ConfigDict(frozen=True)
-
-    digits: int = 1
-
-
-class Doubler:
-    """A handler with nothing to it."""
-
-    parameters = Rounding
-    inputs = (Tensor("number", "BYTES", ("batch",)),)
-    outputs = (Tensor("doubled", "FP32", ("batch",)), Tensor("sign", "BYTES", ("batch",)))
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.batches: list[int] = []
-
-    def decode(self, value: object) -> float:
-        if isinstance(value, str | int | float):
-            return float(value)
-        raise Problem(422, "no-number", f"{value!r} is no number.")
-
-    def predict(self, batch: Sequence[float]) -> list[float]:
-        self.batches.append(len(batch))
-        (doubled,) = self.session.run({"x": np.array(batch, np.float32)[:, None]})
-        return [float(value) for value in doubled[:, 0]]
-
-    def encode(self, result: float, parameters: Rounding) -> dict[str, float]:
-        return {"doubled": round(result, parameters.digits)}
-
-    def columns(self, results: Sequence[float], parameters: Rounding) -> dict[str, NDArray[np.generic]]:
-        signs = np.array([next(iter(self.classes(result))) for result in results], object)
-        return {"doubled": np.array(results, np.float32).round(parameters.digits), "sign": signs}
-
-    def classes(self, result: float) -> Iterable[str]:
-        return ["positive" if result > 0 else "negative"]
-
-    def example(self) -> float:
-        return 1.0
-
-
-def doubler_settings(store: Path, **more: object) -> Settings:
-    """Settings that serve the doubling model from ``store``."""
-    return Settings(model_name="doubler", model_version="1.0.0", model_stores=(store,), threads=1, **more)  # type: ignore[arg-type]
-
-
-def doubler_app(settings: Settings, router: APIRouter | None = None) -> App:
-    """An app with the doubling model and nothing of its own."""
-    model = ServedModel(settings, lambda _artefact, _folder, session: Doubler(session))
-    return App("Doubles numbers.", router or APIRouter(), model=model)
+@asynccontextmanager
+async def serving(name: str, app: App, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an app whose model, if it has one, is ready."""
+    async with running(server.build(name, app, settings)) as client:
+        if app.model:
+            await app.model.loading
+            assert app.model.not_ready is None, app.model.not_ready
+        yield client
 
 
 @pytest.fixture
