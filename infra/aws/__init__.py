@@ -1,0 +1,1 @@
+"""AWS: one component a file, wired by ``stacks/aws.py``."""
