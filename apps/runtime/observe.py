@@ -1,5 +1,6 @@
 """Around every request: its trace, its duration, its line in the log, and an answer whatever happens."""
 
+import asyncio
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -50,6 +51,11 @@ class Observe:
         self.metrics.active.inc()
         try:
             await self.app(scope, receive, observed)
+        except asyncio.CancelledError:  # the drain's time is up
+            if status or not self.drain.draining:
+                raise
+            problem = problems.unavailable("leaving", "This process left before it could answer; try again.")
+            await problem.response(scope["path"])(scope, receive, observed)
         except Exception:  # the last place that can still answer; the caller gets no traceback, the log does
             log.exception("request failed", method=scope["method"], path=scope["path"])
             if not status:

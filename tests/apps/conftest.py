@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from apps.runtime import server
+from apps.runtime import logs, server
 from apps.runtime.app import App
 from apps.runtime.settings import Settings
 from tests.apps.doubler import write_doubler
@@ -17,6 +17,11 @@ from tests.apps.doubler import write_doubler
 def anyio_backend() -> str:
     """Async tests run on asyncio, as the server does."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _json_logs() -> None:
+    logs.configure("INFO", "tests")
 
 
 @asynccontextmanager

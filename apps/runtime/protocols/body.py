@@ -23,13 +23,13 @@ async def read(request: Request) -> dict[str, Any]:
     except ValueError as error:
         raise Problem(400, "malformed-json", f"The body is no JSON: {error}.") from None
     if not isinstance(body, dict):
-        raise invalid("the body is no object")
+        raise invalid("The body is no object")
     return body
 
 
 def invalid(what: str) -> Problem:
     """A 422 for JSON that is not what the protocol asks for."""
-    return Problem(422, "invalid-request", what[0].upper() + what[1:] + ".")
+    return Problem(422, "invalid-request", f"{what}.")
 
 
 def unknown_model(name: str, served: str) -> Problem:

@@ -1,0 +1,132 @@
+"""Loading a model: what is served, what is refused, and what is said about it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from apps.runtime import server
+from apps.runtime.model import ServedModel
+from apps.runtime.settings import SettingsError
+from tests.apps.conftest import running, serving
+from tests.apps.doubler import Doubler, app_for, doubling_graph, settings_for, write_doubler
+
+pytestmark = pytest.mark.anyio
+
+
+async def why_not_ready(store: Path, **settings: object) -> str:
+    """The reason that ``/ready`` gives once loading has failed; the process must be alive meanwhile."""
+    told = settings_for(store, **settings)
+    app = app_for(told)
+    async with running(server.build("doubler", app, told)) as client:
+        assert app.model
+        await app.model.loading
+        ready = await client.get("/ready")
+        assert ready.status_code == 503
+        assert ready.headers["content-type"] == "application/problem+json"
+        assert (await client.get("/health")).status_code == 200
+        assert (await client.get("/v2/health/ready")).status_code == 503
+        assert (await client.get("/v1/models/doubler")).status_code == 503
+        assert (await client.post("/v1/models/doubler:predict", json={"instances": [1]})).status_code == 503
+        info = (await client.get("/model/info")).json()
+        assert info["ready"] is False
+        assert info["not_ready"] == ready.json()["detail"]
+        return ready.json()["detail"]
+
+
+async def test_an_app_is_not_ready_until_its_model_is_warm(store: Path) -> None:
+    settings = settings_for(store)
+    app = app_for(settings)
+    async with running(server.build("doubler", app, settings)) as client:
+        assert "Loading" in (await client.get("/ready")).json()["detail"]
+        assert app.model
+        await app.model.loading
+        assert (await client.get("/ready")).status_code == 200
+        assert (await client.get("/v2/health/ready")).json() == {"ready": True}
+
+
+async def test_it_is_warmed_up_with_one_instance_and_with_a_full_batch(store: Path) -> None:
+    made: list[Doubler] = []
+
+    def handler(session: object) -> Doubler:
+        made.append(Doubler(session))  # type: ignore[arg-type]
+        return made[0]
+
+    settings = settings_for(store, max_batch=4)
+    async with serving("doubler", app_for(settings, handler=handler), settings):
+        assert sorted(made[0].batches) == [1, 4]
+
+
+async def test_a_missing_model_leaves_the_process_alive_and_never_ready(tmp_path: Path) -> None:
+    assert "No doubler 1.0.0" in await why_not_ready(tmp_path)
+
+
+async def test_one_changed_byte_is_never_served(store: Path) -> None:
+    weights = store / "doubler" / "1.0.0" / "model.onnx"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert "SHA-256" in await why_not_ready(store)
+
+
+async def test_an_alternative_does_not_cover_up_a_corrupt_model(store: Path) -> None:
+    write_doubler(store, "other")
+    (store / "doubler" / "1.0.0" / "model.onnx").write_bytes(b"")
+    assert "expected" in await why_not_ready(store, model_alternative="other@1.0.0")
+
+
+async def test_a_graph_that_the_engine_cannot_read_is_never_served(tmp_path: Path) -> None:
+    write_doubler(tmp_path, graph=b"no graph")
+    assert "ONNX Runtime cannot load it" in await why_not_ready(tmp_path)
+
+
+async def test_a_graph_with_batches_of_another_size_is_never_served(tmp_path: Path) -> None:
+    write_doubler(tmp_path, graph=doubling_graph(batch=3))
+    assert "free batch axis" in await why_not_ready(tmp_path)
+
+
+async def test_a_graph_that_takes_one_instance_gets_them_one_by_one(tmp_path: Path) -> None:
+    write_doubler(tmp_path, graph=doubling_graph(batch=1))
+    settings = settings_for(tmp_path)
+    async with serving("doubler", app_for(settings), settings) as client:
+        answer = await client.post("/v1/models/doubler:predict", json={"instances": [1, 2, 3]})
+    assert [one["doubled"] for one in answer.json()["predictions"]] == [2, 4, 6]
+
+
+async def test_the_alternative_is_served_and_said_to_be_one(tmp_path: Path) -> None:
+    write_doubler(tmp_path, "other", "2.0.0")
+    settings = settings_for(tmp_path, model_alternative="other@2.0.0")
+    async with serving("doubler", app_for(settings), settings) as client:
+        info = (await client.get("/model/info")).json()
+        assert (info["name"], info["version"]) == ("other", "2.0.0")
+        assert info["served_as_alternative_for"] == "doubler@1.0.0"
+        assert "No doubler 1.0.0" in info["reason"]
+        assert (await client.get("/v1/models")).json() == {"models": ["other"]}
+        assert 'alternative_for="doubler@1.0.0"' in (await client.get("/metrics")).text
+
+
+async def test_the_model_itself_is_served_where_there_is_one(store: Path) -> None:
+    write_doubler(store, "other")
+    settings = settings_for(store, model_alternative="other@1.0.0", app_revision="r7")
+    async with serving("doubler", app_for(settings), settings) as client:
+        info = (await client.get("/model/info")).json()
+    assert info["name"] == "doubler"
+    assert info["served_as_alternative_for"] is None
+    assert info["revision"] == "r7"
+    assert len(info["files"]["model.onnx"]["sha256"]) == 64
+
+
+async def test_a_missing_alternative_is_what_is_reported(tmp_path: Path) -> None:
+    assert "No other 1.0.0" in await why_not_ready(tmp_path, model_alternative="other@1.0.0")
+
+
+@pytest.mark.parametrize("name", ["model_name", "model_version"])
+def test_an_app_with_a_model_must_be_told_which(store: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=name.upper()):
+        ServedModel(settings_for(store).model_copy(update={name: None}), lambda *_: Doubler)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(os.path.exists("/dev/nvidia0"), reason="has a GPU")  # noqa: PTH110 - a device, not a file
+def test_a_device_that_is_not_there_is_refused_by_name(store: Path) -> None:
+    with pytest.raises(SettingsError, match=r"MODEL_DEVICE is cuda, but .* offers .*CPUExecutionProvider"):
+        ServedModel(settings_for(store, model_device="cuda"), lambda *_: Doubler)  # type: ignore[arg-type]
