@@ -52,7 +52,7 @@ def _render(statement: Statement) -> dict[str, Any]:
     if statement.resources:
         rendered["Resource"] = list(statement.resources)
     if statement.principals:
-        rendered["Principal"] = statement.principals.get("*") or dict(statement.principals)
+        rendered["Principal"] = dict(statement.principals)
     if statement.conditions:
         rendered["Condition"] = statement.conditions
     return rendered
