@@ -36,7 +36,7 @@ class DatabaseProvider(Provider):
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Say whether it is there; a server that does not answer says nothing about its databases."""
         try:
-            with connect(Home(props["home"]), props["port"]) as server:
+            with connect(Home(props["home"]), int(props["port"])) as server:
                 there = _exists(server, "pg_database", "datname", props["name"])
         except psycopg.OperationalError:
             there = True
@@ -48,7 +48,7 @@ class DatabaseProvider(Provider):
         if _props["retain"]:
             return
         try:
-            with connect(home, _props["port"]) as server:
+            with connect(home, int(_props["port"])) as server:
                 server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
                 server.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(name))
         except psycopg.OperationalError as error:
@@ -58,7 +58,7 @@ class DatabaseProvider(Provider):
     def _make(self, props: dict[str, Any]) -> dict[str, Any]:
         home, name = Home(props["home"]), sql.Identifier(props["name"])
         file = passfile(home, props["name"])
-        with connect(home, props["port"]) as server:
+        with connect(home, int(props["port"])) as server:
             if not _exists(server, "pg_roles", "rolname", props["name"]):
                 server.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
                 file.unlink(missing_ok=True)
@@ -70,7 +70,7 @@ class DatabaseProvider(Provider):
             if not _exists(server, "pg_database", "datname", props["name"]):
                 server.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
                 server.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(name))
-        at = f"{ports.LOOPBACK}:{props['port']}"
+        at = f"{ports.LOOPBACK}:{int(props['port'])}"
         return {**props, "url": f"postgresql://{props['name']}@{at}/{props['name']}?passfile={quote(str(file))}"}
 
 

@@ -77,17 +77,23 @@ def require_free(port: int, what: str, setting: str) -> None:
 
 def holder(port: int) -> str:
     """Who listens on a port, for people: ``nginx (pid 4711)``."""
+    process = listener(port)
+    return f"{process.name()} (pid {process.pid})" if process else "a process of another user"
+
+
+def listener(port: int) -> psutil.Process | None:
+    """The process that listens on a port; None where nobody does, or where the system does not tell."""
     try:
-        listening = [at for at in psutil.net_connections("tcp") if at.status == psutil.CONN_LISTEN]
+        sockets = psutil.net_connections("tcp")
     except psutil.AccessDenied:  # macOS shows other users' sockets to root alone
-        listening = []
-    for connection in listening:
-        if connection.pid and connection.laddr and connection.laddr.port == port:
+        return None
+    for each in sockets:
+        if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port and each.pid:
             try:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+                return psutil.Process(each.pid)
             except psutil.NoSuchProcess:
                 continue
-    return "a process of another user"
+    return None
 
 
 def answers(port: int, path: str) -> bool:

@@ -159,7 +159,7 @@ class _Postgres(Resource, module="local", name="Postgres"):
     listening_port: pulumi.Output[int]
 
     def __init__(self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
-        super().__init__(PostgresProvider(), name, {**props, **server.OUTPUTS}, opts)
+        super().__init__(PostgresProvider(), name, {**props, **server.DECLARED}, opts)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, Updat
 
 from infra.local import ports
 from infra.local.home import Home
-from infra.local.provider import Provider
+from infra.local.provider import Provider, read_state
 from infra.local.supervisord import Program, Supervisord
 
 ROLLS = ("home", "name", "command", "environment", "directory", "revision", "workers", "ready_path", "drain_s")
@@ -39,7 +39,7 @@ class ProcessProvider(Provider):
         supervisord.home.make()
         _unconfirmed(supervisord, program).parent.mkdir(exist_ok=True)
         _unconfirmed(supervisord, program).touch()
-        self._run(supervisord, props, program, _choose_ports(supervisord, program, props["workers"]))
+        self._run(supervisord, props, program, _choose_ports(supervisord, program, int(props["workers"])))
         self._sweep(supervisord, props["name"], program)
         return CreateResult(program, _outputs(supervisord, props, program))
 
@@ -51,7 +51,8 @@ class ProcessProvider(Provider):
             return DiffResult(changes=True, replaces=replaces, delete_before_replace=False)
         supervisord = _confirm(_olds, _id)
         broken = _state(supervisord, _olds, _id) != "RUNNING"
-        return DiffResult(changes=broken or bool(_strays(supervisord, _olds["name"], _id)))
+        changed = any(_olds[name] != _news[name] for name in ("ready_timeout_s", "state"))
+        return DiffResult(changes=changed or broken or bool(_strays(supervisord, _olds["name"], _id)))
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Start what died, restart what hangs, and stop what an interrupted run left behind."""
@@ -61,7 +62,7 @@ class ProcessProvider(Provider):
         if hangs and _state(supervisord, _olds, _id) == "UNREADY":
             self.say(f"{_id} runs but does not answer: restarting it")
             supervisord.stop(_id, self.say)
-        self._run(supervisord, _news, _id, tuple(_olds["ports"]))
+        self._run(supervisord, _news, _id, _ports(_olds))
         return UpdateResult(_outputs(supervisord, _news, _id))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
@@ -69,7 +70,10 @@ class ProcessProvider(Provider):
         supervisord = _confirm(props, id_)
         if not supervisord.look(id_):
             return ReadResult(None, {})
-        return ReadResult(id_, _outputs(supervisord, props, id_))
+        now = _outputs(supervisord, props, id_)
+        now["state"] = read_state(now, props)
+        # State is an input too, "RUNNING" in every program, because a refresh compares what is with what was asked for.
+        return ReadResult(id_, now, {name: now[name] for name in (*ROLLS, "ready_timeout_s", "state")})
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Ask it to stop and wait while it finishes what it has; only it."""
@@ -140,13 +144,18 @@ def _choose_ports(supervisord: Supervisord, program: str, count: int) -> tuple[i
         return chosen
 
 
+def _ports(props: dict[str, Any]) -> tuple[int, ...]:
+    """The engine keeps numbers as floats."""
+    return tuple(int(port) for port in props["ports"])
+
+
 def _state(supervisord: Supervisord, props: dict[str, Any], program: str) -> str:
     """RUNNING when every worker answers, UNREADY when one runs and does not, else what supervisord says; MISSING."""
     workers = supervisord.look(program)
     failed = [worker.state for worker in workers if not worker.up]
     if failed or not workers:
         return failed[0] if failed else "MISSING"
-    return "RUNNING" if all(ports.answers(port, props["ready_path"]) for port in props["ports"]) else "UNREADY"
+    return "RUNNING" if all(ports.answers(port, props["ready_path"]) for port in _ports(props)) else "UNREADY"
 
 
 def _outputs(supervisord: Supervisord, props: dict[str, Any], program: str) -> dict[str, Any]:
@@ -169,8 +178,8 @@ class _Process(Resource, module="local", name="Process"):
     logs: pulumi.Output[list[str]]
 
     def __init__(self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
-        outputs = dict.fromkeys(("ports", "endpoints", "state", "pids", "restarts", "logs"))
-        super().__init__(ProcessProvider(), name, {**props, **outputs}, opts)
+        outputs = dict.fromkeys(("ports", "endpoints", "pids", "restarts", "logs"))
+        super().__init__(ProcessProvider(), name, {**props, **outputs, "state": "RUNNING"}, opts)
 
 
 @dataclass(frozen=True)

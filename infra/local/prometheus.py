@@ -46,6 +46,7 @@ class PrometheusProvider(server.ServerProvider):
 
     name = "prometheus"
     setting = "prometheus.port"
+    inputs = ("rules", "retention")
 
     def program(self, home: Home, port: int, props: dict[str, Any]) -> Program:
         """The server in the foreground, of whichever version is on PATH: 2.42 and later know these flags."""
@@ -102,7 +103,7 @@ class _Prometheus(Resource, module="local", name="Prometheus"):
     url: pulumi.Output[str]
 
     def __init__(self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
-        super().__init__(PrometheusProvider(), name, {**props, **server.OUTPUTS, "url": None}, opts)
+        super().__init__(PrometheusProvider(), name, {**props, **server.DECLARED, "url": None}, opts)
 
 
 @dataclass(frozen=True)

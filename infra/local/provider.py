@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import Any
 
 from pulumi.dynamic import ConfigureRequest, ResourceProvider
 
@@ -21,6 +22,13 @@ class Provider(ResourceProvider):
     def say(self, text: str) -> None:
         """Tell the user about something that takes long; Pulumi shows what its plugins write here."""
         print(text, file=sys.stderr, flush=True)
+
+
+def read_state(now: dict[str, Any], before: dict[str, Any]) -> str:
+    """What a refresh says about a process: also, once, that it was restarted since anybody looked last."""
+    if now["state"] == "RUNNING" and now["restarts"] > before["restarts"]:
+        return "RESTARTED"
+    return now["state"]
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

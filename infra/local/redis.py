@@ -26,6 +26,7 @@ class RedisProvider(server.ServerProvider):
 
     name = "redis"
     setting = "redis.port"
+    inputs = ("memory_mib",)
 
     def program(self, home: Home, port: int, props: dict[str, Any]) -> Program:
         """The server in the foreground; SIGTERM makes it write what it has and end."""
@@ -38,7 +39,7 @@ class RedisProvider(server.ServerProvider):
                 # Jobs survive a crash but for their last second; no fork for snapshots beside that.
                 *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
                 # Cached answers carry a time to live and make room; queued jobs carry none and stay.
-                *("--maxmemory", f"{props['memory_mib']}mb", "--maxmemory-policy", "volatile-lru"),
+                *("--maxmemory", f"{int(props['memory_mib'])}mb", "--maxmemory-policy", "volatile-lru"),
             ),
             directory=str(home.data),
             ports=(port,),
@@ -94,7 +95,7 @@ class _Redis(Resource, module="local", name="Redis"):
     url_file: pulumi.Output[str]
 
     def __init__(self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
-        super().__init__(RedisProvider(), name, {**props, **server.OUTPUTS, "url_file": None}, opts)
+        super().__init__(RedisProvider(), name, {**props, **server.DECLARED, "url_file": None}, opts)
 
 
 @dataclass(frozen=True)

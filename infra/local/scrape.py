@@ -1,7 +1,8 @@
 """What Prometheus scrapes: one file a target, so that an app that rolls restarts nobody."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -24,7 +25,7 @@ class ScrapeProvider(Provider):
         """Write it again where it would differ or is gone."""
         if _olds["home"] != _news["home"]:
             return DiffResult(changes=True, replaces=["home"])
-        changed = any(_olds[key] != _news[key] for key in ("endpoints", "path"))
+        changed = any(_olds[key] != _news[key] for key in ("endpoints", "path", "labels"))
         return DiffResult(changes=changed or not (targets_folder(Home(_olds["home"])) / f"{_id}.json").exists())
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
@@ -42,7 +43,7 @@ class ScrapeProvider(Provider):
         (targets_folder(Home(_props["home"])) / f"{_id}.json").unlink(missing_ok=True)
 
     def _write(self, props: dict[str, Any]) -> None:
-        labels = {"job": props["name"], "__metrics_path__": props["path"]}
+        labels = {**props["labels"], "job": props["name"], "__metrics_path__": props["path"]}
         told = [{"targets": props["endpoints"], "labels": labels}]
         write_private(targets_folder(Home(props["home"])) / f"{props['name']}.json", json.dumps(told))
 
@@ -60,11 +61,13 @@ class ScrapeArgs:
         home: the supervisor's ``home``.
         endpoints: ``host:port`` of each instance.
         path: where they answer with their metrics.
+        labels: further labels of all that is scraped.
     """
 
     home: pulumi.Input[str]
     endpoints: pulumi.Input[list[str]]
     path: str = "/metrics"
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Scrape(pulumi.ComponentResource):
@@ -72,6 +75,12 @@ class Scrape(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ScrapeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:local:Scrape", name, None, opts)
-        props = {"home": args.home, "name": name, "endpoints": args.endpoints, "path": args.path}
+        props = {
+            "home": args.home,
+            "name": name,
+            "endpoints": args.endpoints,
+            "path": args.path,
+            "labels": dict(args.labels),
+        }
         _Scrape(name, props, pulumi.ResourceOptions(parent=self))
         self.register_outputs({})

@@ -9,7 +9,7 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, UpdateResult
 
 from infra.local import ports
 from infra.local.home import Home
-from infra.local.provider import Provider
+from infra.local.provider import Provider, read_state
 from infra.local.supervisord import Program, Supervisord
 
 START_S = 60
@@ -25,10 +25,12 @@ class ServerProvider(Provider):
     Attributes:
         name: the program's name, and that of its data folder.
         setting: the setting that gives it another port.
+        inputs: inputs of its own.
     """
 
     name: ClassVar[str]
     setting: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]] = ()
 
     def program(self, home: Home, port: int, props: dict[str, Any]) -> Program:
         """What runs for these inputs; changes nothing."""
@@ -55,7 +57,7 @@ class ServerProvider(Provider):
         home = Home(props["home"])
         home.make()
         told = Supervisord(home).told(self.name)
-        port = props["port"] or (told.ports[0] if told else self._any_port(home))
+        port = int(props["port"]) or (told.ports[0] if told else self._any_port(home))
         return CreateResult(self.name, self._run(home, port, props))
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
@@ -64,7 +66,8 @@ class ServerProvider(Provider):
             return DiffResult(changes=True, replaces=["home"], delete_before_replace=True)
         home, port = Home(_olds["home"]), self._port(_olds, _news)
         changed = Supervisord(home).told(self.name) != self.program(home, port, _news)
-        return DiffResult(changes=changed or _olds["retain"] != _news["retain"] or self._state(home, port) != "RUNNING")
+        told = any(_olds[name] != _news[name] for name in ("retain", "state"))
+        return DiffResult(changes=changed or told or self._state(home, port) != "RUNNING")
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Start it anew in place: what it keeps on disk cannot be opened twice."""
@@ -75,7 +78,9 @@ class ServerProvider(Provider):
         home = Home(props["home"])
         if not Supervisord(home).look(self.name):
             return ReadResult(None, {})
-        return ReadResult(id_, self._outputs(home, props["listening_port"], props))
+        now = self._outputs(home, int(props["listening_port"]), props)
+        now["state"] = read_state(now, props)
+        return ReadResult(id_, now, {name: now[name] for name in ("home", "port", "retain", "state", *self.inputs)})
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Stop it; its data goes too unless it is retained."""
@@ -96,7 +101,7 @@ class ServerProvider(Provider):
         return self._outputs(home, port, props)
 
     def _port(self, olds: dict[str, Any], news: dict[str, Any]) -> int:
-        return news["port"] or olds["listening_port"]
+        return int(news["port"] or olds["listening_port"])
 
     def _any_port(self, home: Home) -> int:
         return ports.choose(1, start=zlib.crc32(f"{home.root} {self.name}".encode()), taken=())[0]
@@ -122,5 +127,5 @@ class ServerProvider(Provider):
         }
 
 
-OUTPUTS = dict.fromkeys(("listening_port", "state", "pids", "restarts", "logs"))
-"""Declared by every resource of such a provider."""
+DECLARED = {**dict.fromkeys(("listening_port", "pids", "restarts", "logs")), "state": "RUNNING"}
+"""Properties of every resource of such a provider; that it runs is what all of them ask for."""

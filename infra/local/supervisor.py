@@ -23,7 +23,7 @@ class SupervisorProvider(Provider):
         """Moved to another folder it is another one; dead, it wants to be started."""
         if _olds["home"] != _news["home"]:
             return DiffResult(changes=True, replaces=["home"])
-        return DiffResult(changes=not Supervisord(Home(_olds["home"])).alive())
+        return DiffResult(changes=_olds["state"] != _news["state"] or not Supervisord(Home(_olds["home"])).alive())
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Start it again, with everything that it ran."""
@@ -32,8 +32,8 @@ class SupervisorProvider(Provider):
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Say whether it lives."""
         supervisord = Supervisord(Home(props["home"]))
-        alive = supervisord.alive()
-        return ReadResult(id_, self._outputs(props, int(supervisord.call("getPID")) if alive else 0))
+        now = self._outputs(props, int(supervisord.call("getPID")) if supervisord.alive() else 0)
+        return ReadResult(id_, now, {"home": now["home"], "state": now["state"]})
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """End it and what it still runs."""
@@ -47,7 +47,7 @@ class _Supervisor(Resource, module="local", name="Supervisor"):
     home: pulumi.Output[str]
 
     def __init__(self, name: str, home: str, opts: pulumi.ResourceOptions) -> None:
-        super().__init__(SupervisorProvider(), name, {"home": home, "pid": None, "state": None}, opts)
+        super().__init__(SupervisorProvider(), name, {"home": home, "pid": None, "state": "RUNNING"}, opts)
 
 
 @dataclass(frozen=True)

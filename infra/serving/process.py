@@ -25,8 +25,8 @@ class Surroundings:
         home: the supervisor's ``home``.
         checkout: the project's folder: where processes run and their sources are.
         stores: artefact stores, searched in this order.
-        internal_url: where apps reach each other through the gateway, for example ``http://127.0.0.1:8081``; an app's name
-            follows as the path. It stays the same when the other app rolls, so that its callers need not.
+        internal_url: where apps reach each other through the gateway, for example ``http://127.0.0.1:8081``; the other
+            app's name follows as the path. It stays the same when the other app rolls, so that its callers need not.
         cores: what this machine has.
         log_level: of the apps.
         database_url: of the app's own database; none for an app that needs none.
@@ -41,7 +41,7 @@ class Surroundings:
     cores: int
     log_level: str = "info"
     database_url: pulumi.Input[str] | None = None
-    object_store_url: str | None = None
+    object_store_url: pulumi.Input[str] | None = None
     redis_url_file: pulumi.Input[str] | None = None
 
 
@@ -102,7 +102,7 @@ def _rendered(spec: ServingSpec, model: Model | None, around: Surroundings) -> P
         directory=str(around.checkout),
         environment=spec.env
         | _contract(spec, around)
-        | _model(model, around)
+        | _model(model, spec.resources.gpu, around)
         | _needs(spec, around)
         | {"APP_REVISION": revision},
         workers=spec.workers,
@@ -127,12 +127,13 @@ def _contract(spec: ServingSpec, around: Surroundings) -> dict[str, pulumi.Input
     }
 
 
-def _model(model: Model | None, around: Surroundings) -> dict[str, pulumi.Input[str]]:
+def _model(model: Model | None, gpu: float, around: Surroundings) -> dict[str, pulumi.Input[str]]:
     if model is None:
         return {}
     told: dict[str, pulumi.Input[str]] = {
         "MODEL_NAME": model.name,
         "MODEL_VERSION": model.version,
+        "MODEL_DEVICE": "cuda" if gpu else "cpu",
         "MODEL_STORES": os.pathsep.join(str(store) for store in around.stores),
     }
     if model.alternative is not None:
