@@ -117,6 +117,20 @@ def read() -> Settings:
     return parse({**config.get_config_env(), **config.CONFIG.get()}, pulumi.get_stack())
 
 
+def from_file(stack: str) -> Settings:
+    """The settings of a stack as its file says them, without the engine.
+
+    Raises:
+        SettingsError: there is no such file, or a key or value in it is wrong.
+    """
+    file = CHECKOUT / f"Pulumi.{stack}.yaml"
+    if not file.exists():
+        known = ", ".join(sorted(found.name.split(".")[1] for found in CHECKOUT.glob("Pulumi.*.yaml")))
+        raise SettingsError(f"There is no {file.name}.\n  Stacks are {known}.")
+    written: Tree = yaml.safe_load(file.read_text()).get("config") or {}
+    return parse({key: value if isinstance(value, str) else json.dumps(value) for key, value in written.items()}, stack)
+
+
 def parse(values: Mapping[str, str], stack: str) -> Settings:
     """Check configuration as the engine hands it over: full keys, values as text, objects as JSON.
 

@@ -1,0 +1,19 @@
+"""``modelserve``: looks after a platform that ``pulumi up`` has made."""
+
+import typer
+
+from ops.doctor import doctor
+from ops.status import status
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="Looks after a model-serving platform that [b]make up[/b] or [b]pulumi up[/b] has made.",
+    epilog="Every command takes --stack (default: local) and --json. Start with: modelserve status",
+)
+app.command()(status)
+app.command()(doctor)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,39 @@
+"""What the engine has deployed, as the outputs of the stack tell it."""
+
+import json
+import os
+import subprocess
+
+from pydantic import ValidationError
+
+from infra.settings import CHECKOUT
+from stacks.outputs import Deployment
+from toolchain import environment
+
+
+class NotDeployed(Exception):  # noqa: N818 - a state of affairs, not a fault
+    """The stack has no platform; the message says how to get one."""
+
+
+def read(stack: str) -> Deployment:
+    """The platform as ``pulumi up`` left it.
+
+    Raises:
+        NotDeployed: the engine does not know the stack, or its last ``up`` did not end well.
+    """
+    remedy = "Run make up" + ("" if stack == "local" else f" STACK={stack}") + "."
+    told = subprocess.run(
+        ["pulumi", "stack", "output", "--json", "--stack", stack],
+        cwd=CHECKOUT,
+        env={**os.environ, **environment.variables(os.environ)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if told.returncode:
+        last = told.stderr.strip().splitlines()[-1:] or ["pulumi said nothing"]
+        raise NotDeployed(f"Nothing is known about stack {stack}: {last[0]}\n  {remedy}")
+    try:
+        return Deployment.model_validate(json.loads(told.stdout))
+    except ValidationError:
+        raise NotDeployed(f"Stack {stack} is not deployed, or its last up did not end.\n  {remedy}") from None

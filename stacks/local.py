@@ -1,0 +1,120 @@
+"""This machine, processes only: no containers, no cluster, no root."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pulumi
+
+from infra.local.database import Database, DatabaseArgs
+from infra.local.envoy import Gateway, GatewayArgs
+from infra.local.objects import Objects, ObjectsArgs
+from infra.local.postgres import Postgres, PostgresArgs
+from infra.local.process import Process, ProcessArgs
+from infra.local.prometheus import Prometheus, PrometheusArgs
+from infra.local.redis import Redis, RedisArgs
+from infra.local.routes import RevisionArgs, RoutedApp, Routes, RoutesArgs
+from infra.local.scrape import Scrape, ScrapeArgs
+from infra.local.supervisor import Supervisor, SupervisorArgs
+from infra.serving import process
+from infra.serving.process import Surroundings
+from infra.serving.spec import ServingSpec
+from infra.settings import CHECKOUT, Settings
+from stacks.outputs import App, Deployment, Version
+from toolchain import places
+
+
+def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
+    """Everything that serves, started in the order in which it depends on each other."""
+    retain = settings.data.retain
+    home = Supervisor("supervisor", SupervisorArgs(str(CHECKOUT / ".modelserve" / "local"))).home
+    gateway = Gateway("gateway", GatewayArgs(home, settings.gateway.port))
+    prometheus = Prometheus("prometheus", PrometheusArgs(home, settings.prometheus.port, retain=retain))
+    redis = Redis("redis", RedisArgs(home, settings.redis.port, settings.redis.memory_mib, retain))
+    postgres = Postgres("postgres", PostgresArgs(home, settings.postgres.port, retain))
+    Scrape("gateway", ScrapeArgs(home, gateway.metrics.apply(lambda at: [at]), "/stats/prometheus"))
+
+    routed: list[RoutedApp] = []
+    apps: dict[str, pulumi.Output[App]] = {}
+    for spec in specs:
+        around = Surroundings(
+            home=home,
+            checkout=CHECKOUT,
+            stores=(*map(Path, settings.models.stores), CHECKOUT / "models", places.cache() / "artefacts"),
+            internal_url=f"http://127.0.0.1:{settings.gateway.port}",
+            cores=os.cpu_count() or 1,
+            database_url=_database(spec, home, postgres, retain),
+            object_store_url=_objects(spec, home, retain),
+            redis_url_file=redis.url_file,
+        )
+        stable = _version(spec.name, spec.name, process.render(spec, around), home)
+        canary = process.render_canary(spec, around)
+        beside = _version(f"{spec.name}-canary", spec.name, canary, home) if canary else None
+        routed.append(_routed(spec, stable, beside))
+        apps[spec.name] = _told(spec, settings.gateway.port, stable, beside)
+    Routes("routes", RoutesArgs(gateway.home, routed))
+
+    services = {
+        "prometheus": prometheus.url,
+        "postgres": pulumi.Output.concat("127.0.0.1:", postgres.port.apply(str)),
+        "redis": pulumi.Output.concat("127.0.0.1:", redis.port.apply(str)),
+    }
+    deployment = pulumi.Output.all(gateway=gateway.url, apps=apps, services=services).apply(
+        lambda told: Deployment.model_validate(told).model_dump()
+    )
+    for name in Deployment.model_fields:
+        pulumi.export(name, deployment[name])
+
+
+def _version(name: str, app: str, args: ProcessArgs, home: pulumi.Output[str]) -> Process:
+    """A running version of an app, whose metrics are collected."""
+    running = Process(name, args)
+    Scrape(name, ScrapeArgs(home, running.endpoints, labels={"app": app}))
+    return running
+
+
+def _database(
+    spec: ServingSpec, home: pulumi.Output[str], postgres: Postgres, retain: bool
+) -> pulumi.Output[str] | None:
+    return Database(spec.name, DatabaseArgs(home, postgres.port, retain)).url if spec.database else None
+
+
+def _objects(spec: ServingSpec, home: pulumi.Output[str], retain: bool) -> pulumi.Output[str] | None:
+    return Objects(spec.name, ObjectsArgs(home, retain)).url if spec.objects else None
+
+
+def _routed(spec: ServingSpec, stable: Process, canary: Process | None) -> RoutedApp:
+    beside = spec.traffic.canary
+    return RoutedApp(
+        spec,
+        RevisionArgs(_label(spec), stable.endpoints),
+        RevisionArgs(beside.version, canary.endpoints) if beside and canary else None,
+    )
+
+
+def _told(spec: ServingSpec, port: int, stable: Process, canary: Process | None) -> pulumi.Output[App]:
+    """What the world is told about an app."""
+    beside = spec.traffic.canary
+    weight = beside.weight if beside else 0
+
+    def app(running: dict[str, list[str]]) -> App:
+        versions = [_described(_label(spec), 100 - weight, 0, running["stable"], running["stable_logs"])]
+        if beside and canary:
+            versions.append(
+                _described(beside.version, weight, beside.mirror, running["canary"], running["canary_logs"])
+            )
+        urls = [f"http://127.0.0.1:{port}{route.prefix}" for route in spec.routes]
+        return App(summary=spec.summary, urls=urls, versions=versions)
+
+    running = {"stable": stable.endpoints, "stable_logs": stable.logs}
+    if canary:
+        running |= {"canary": canary.endpoints, "canary_logs": canary.logs}
+    return pulumi.Output.all(**running).apply(app)
+
+
+def _described(label: str, weight: int, mirror: int, endpoints: list[str], logs: list[str]) -> Version:
+    return Version(label=label, weight=weight, mirror=mirror, addresses=[f"http://{e}" for e in endpoints], logs=logs)
+
+
+def _label(spec: ServingSpec) -> str:
+    return spec.model.version if spec.model else "current"

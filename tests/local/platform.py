@@ -1,0 +1,166 @@
+"""A second checkout beside this one, with ports of its own, in which tests do what a user would type."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import yaml
+
+from infra.local.ports import is_free
+from infra.settings import CHECKOUT
+
+UP_S = 120
+"""A first ``up`` takes about ten seconds; a machine busy with other tests several times that."""
+
+
+class Platform:
+    """A checkout and the stack ``local`` in it.
+
+    Attributes:
+        root: the checkout.
+        gateway: URL of its gateway.
+    """
+
+    def __init__(self, root: Path, gateway_port: int, prometheus_port: int) -> None:
+        self.root = root
+        self.gateway = f"http://127.0.0.1:{gateway_port}"
+        self._clone()
+        self.configure("gateway.port", gateway_port)
+        self.configure("prometheus.port", prometheus_port)
+        self.environment = self._environment()
+        self.pulumi("stack", "init", "local", check=False)
+
+    def _clone(self) -> None:
+        """Everything that Git has or would take, as it is now; the environment is shared."""
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=CHECKOUT,
+            capture_output=True,
+            check=True,
+        )
+        for name in filter(None, listed.stdout.decode().split("\0")):
+            if (CHECKOUT / name).is_file():
+                (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(CHECKOUT / name, self.root / name)
+        (self.root / ".venv").symlink_to(CHECKOUT / ".venv")
+
+    def _environment(self) -> dict[str, str]:
+        told = subprocess.run(
+            [
+                str(CHECKOUT / ".venv/bin/python"),
+                "-c",
+                "import json, os; from toolchain import environment; print(json.dumps({**os.environ, **environment.variables(os.environ)}))",
+            ],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": str(self.root)},
+        )
+        return {**json.loads(told.stdout), "PYTHONPATH": str(self.root)}
+
+    def pulumi(self, *arguments: str, check: bool = True, timeout_s: float = UP_S) -> subprocess.CompletedProcess[str]:
+        """What a user types after ``eval "$(make -s env)"``; the output shows when it fails."""
+        done = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same in the background, in a process group that can be interrupted like a terminal's."""
+        return subprocess.Popen(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0,
+        )
+
+    def up(self) -> dict[str, Any]:
+        """Deploy; the number of resources by what was done to them."""
+        self.pulumi("up", "--yes", "--skip-preview", "--stack", "local")
+        [last] = json.loads(self.pulumi("stack", "history", "--json", "--page-size", "1", "--stack", "local").stdout)
+        return last["resourceChanges"]
+
+    def destroy(self) -> None:
+        """Take everything down."""
+        self.pulumi("destroy", "--yes", "--skip-preview", "--stack", "local")
+
+    def modelserve(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The project's own command."""
+        return subprocess.run(
+            [str(CHECKOUT / ".venv/bin/python"), "-m", "ops.cli", *arguments],
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def configure(self, key: str, value: object) -> None:
+        """Change a setting in the stack's file."""
+        file = self.root / "Pulumi.local.yaml"
+        told = yaml.safe_load(file.read_text())
+        told["config"][f"modelserve:{key}"] = value
+        file.write_text(yaml.safe_dump(told))
+
+    def edit(self, app: str, change: Callable[[dict[str, Any]], None]) -> None:
+        """Change an app's ``app.yaml``."""
+        file = self.root / "apps" / app / "app.yaml"
+        told = yaml.safe_load(file.read_text())
+        change(told)
+        file.write_text(yaml.safe_dump(told))
+
+    def outputs(self) -> dict[str, Any]:
+        """What the stack tells about itself."""
+        return json.loads(self.pulumi("stack", "output", "--json", "--stack", "local").stdout)
+
+    def status(self, app: str) -> list[dict[str, Any]]:
+        """The versions of an app as ``modelserve status`` sees them."""
+        told = json.loads(self.modelserve("status", "--json").stdout)
+        return [each for each in told["apps"] if each["app"] == app]
+
+    def post(self, path: str, picture: bytes, name: str = "picture.jpg", **form: str) -> httpx.Response:
+        """Upload a picture through the gateway."""
+        return httpx.post(f"{self.gateway}{path}", files={"file": (name, picture)}, data=form, timeout=30)
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that works in this checkout or was started from it."""
+        found: list[psutil.Process] = []
+        for process in psutil.process_iter():
+            try:
+                if process.pid != os.getpid() and str(self.root) in " ".join([*process.cmdline(), process.cwd()]):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+
+def until(condition: Callable[[], object], timeout_s: float, what: str) -> None:
+    """Wait for a condition; asked again at once when the last answer took a while."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        time.sleep(0.05)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, away from those the stack chooses by itself."""
+    return [port for port in range(18000 + os.getpid() % 1000, 19999) if is_free(port)][:count]

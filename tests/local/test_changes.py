@@ -1,0 +1,140 @@
+"""Changing a platform that serves: what is touched, and that nobody notices."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from infra.settings import CHECKOUT
+from tests.local.platform import Platform, until
+from tests.local.traffic import Traffic
+
+pytestmark = pytest.mark.local
+
+
+@pytest.fixture
+def second_version(platform: Platform) -> str:
+    """Version 2.0.0 of the detector's model: the same weights under another name."""
+    source = CHECKOUT / "models/circle_detector/1.0.0"
+    target = platform.root / "models/circle_detector/2.0.0"
+    if not target.exists():
+        shutil.copytree(source, target)
+        manifest = json.loads((target / "artefact.json").read_text())
+        (target / "artefact.json").write_text(json.dumps({**manifest, "version": "2.0.0"}))
+    return "2.0.0"
+
+
+@pytest.fixture
+def detector(platform: Platform) -> Iterator[Callable[[Callable[[dict[str, Any]], None]], dict[str, Any]]]:
+    """Edits the detector's app.yaml and deploys; what was there before is deployed again afterwards."""
+    file = platform.root / "apps/detector/app.yaml"
+    before = file.read_text()
+
+    def edit(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        platform.edit("detector", change)
+        return platform.up()
+
+    yield edit
+    file.write_text(before)
+    platform.up()
+
+
+def pids(platform: Platform, app: str) -> list[int]:
+    return [process["pid"] for version in platform.status(app) for process in version["processes"]]
+
+
+def test_a_second_up_changes_nothing(platform: Platform) -> None:
+    changes = platform.up()
+    assert set(changes) == {"same"}
+
+
+def test_more_workers_touch_that_app_only_and_no_request_fails(
+    platform: Platform, coins: bytes, detector: Callable[..., dict[str, Any]]
+) -> None:
+    others = pids(platform, "classifier") + pids(platform, "images")
+    with Traffic(f"{platform.gateway}/detector/v2", per_second=200) as traffic:
+        detector(lambda spec: spec.update(workers=2))
+        traffic.more(200)
+    assert set(traffic.statuses) == {200}, traffic.statuses
+    assert len(pids(platform, "detector")) == 2
+    assert pids(platform, "classifier") + pids(platform, "images") == others
+
+
+def test_a_new_model_version_is_served_and_no_request_fails(
+    platform: Platform, second_version: str, detector: Callable[..., dict[str, Any]]
+) -> None:
+    with Traffic(f"{platform.gateway}/detector/v2", per_second=200) as traffic:
+        detector(lambda spec: spec["model"].update(version=second_version))
+        traffic.more(200)
+    assert set(traffic.statuses) == {200}, traffic.statuses
+    assert httpx.get(f"{platform.gateway}/detector/model/info").json()["version"] == second_version
+
+
+def test_a_canary_gets_its_weight_of_the_requests(
+    platform: Platform, second_version: str, detector: Callable[..., dict[str, Any]]
+) -> None:
+    detector(lambda spec: spec.update(traffic={"canary": {"version": second_version, "weight": 10}}))
+    served: Counter[str] = Counter()
+    with httpx.Client(base_url=platform.gateway) as client:
+        for _ in range(5000):
+            served[client.get("/detector/v2").headers["x-modelserve-revision"].rpartition("@")[2]] += 1
+    assert 450 <= served[second_version] <= 550, served
+
+
+def test_a_mirror_gets_a_copy_of_each_while_stable_answers(
+    platform: Platform, second_version: str, coins: bytes, detector: Callable[..., dict[str, Any]]
+) -> None:
+    detector(lambda spec: spec.update(traffic={"canary": {"version": second_version, "weight": 0, "mirror": 100}}))
+    [canary] = [each for each in platform.status("detector") if each["version"] == second_version]
+    [log] = [Path(process["log"]) for process in canary["processes"]]
+
+    def copies() -> int:
+        lines = (json.loads(line) for line in log.read_text().splitlines() if line.startswith("{"))
+        return sum(1 for line in lines if line.get("route") == "/predict")
+
+    before = copies()
+    answers = [platform.post("/detector/predict", coins) for _ in range(20)]
+    assert {a.headers["x-modelserve-revision"].rpartition("@")[2] for a in answers} == {"1.0.0"}
+    until(lambda: copies() == before + 20, 10, "20 copies at the canary")
+
+
+def test_a_killed_app_is_back_within_seconds_and_answered_for_meanwhile(platform: Platform) -> None:
+    [pid] = pids(platform, "detector")
+    psutil.Process(pid).kill()
+    seen: list[httpx.Response] = []
+
+    def back() -> bool:
+        seen.append(httpx.get(f"{platform.gateway}/detector/ready"))
+        return seen[-1].status_code == 200
+
+    until(back, 5, "the detector answers again")
+    for answer in seen[:-1]:
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_refresh_reports_what_happened_to_a_killed_app(platform: Platform) -> None:
+    [pid] = pids(platform, "detector")
+    psutil.Process(pid).kill()
+    until(lambda: pids(platform, "detector") not in ([pid], [0]), 5, "another process of the detector")
+    told = platform.pulumi("refresh", "--yes", "--skip-preview", "--diff", "--stack", "local")
+    assert str(pid) in told.stdout
+    assert "restarts" in told.stdout
+
+
+def test_images_answers_503_while_postgres_is_away_and_keeps_nothing_half(platform: Platform, coins: bytes) -> None:
+    kept = httpx.get(f"{platform.gateway}/images/").json()
+    [postgres] = [p for p in platform.processes() if "postgres" in p.name() and "-D" in p.cmdline()][:1]
+    postgres.kill()
+    during = platform.post("/images/", coins)
+    assert during.status_code in (201, 503)
+    if during.status_code == 503:
+        assert during.headers["content-type"] == "application/problem+json"
+    until(lambda: platform.post("/images/", coins).status_code == 201, 20, "uploads work again")
+    assert len(kept["images"]) <= len(httpx.get(f"{platform.gateway}/images/").json()["images"])

@@ -1,0 +1,123 @@
+"""What a user gets from a platform that is up, through the gateway."""
+
+import httpx
+import pytest
+from skimage import data
+
+from tests.local.conftest import jpeg
+from tests.local.platform import Platform
+
+pytestmark = pytest.mark.local
+
+
+def test_the_gateway_lists_what_is_there(platform: Platform) -> None:
+    told = httpx.get(f"{platform.gateway}/").json()
+    assert {app["name"] for app in told["apps"]} == {"classifier", "detector", "images"}
+
+
+def test_coins_uploaded_to_images_are_found_stored_and_served_again(platform: Platform, coins: bytes) -> None:
+    stored = platform.post("/images/", coins)
+    assert stored.status_code == 201
+    objects = stored.json()["objects"]
+    assert 20 <= len(objects) <= 26
+    assert {"id", "bbox", "centroid", "radius", "confidence"} <= objects[0].keys()
+    place = f"{platform.gateway}/images/{stored.json()['id']}"
+    assert len(httpx.get(f"{place}/objects").json()["objects"]) == len(objects)
+    assert httpx.get(f"{place}/objects/{objects[0]['id']}").json()["centroid"] == objects[0]["centroid"]
+    assert httpx.get(f"{place}/content").content == coins
+
+
+def test_the_versioned_route_reaches_the_same_app(platform: Platform, coins: bytes) -> None:
+    identifier = platform.post("/images/", coins).json()["id"]
+    assert httpx.get(f"{platform.gateway}/api/v1/images/{identifier}/objects").status_code == 200
+
+
+def test_rows_are_in_postgres_and_bytes_in_the_project_folder(platform: Platform, coins: bytes) -> None:
+    before = sum(
+        1 for file in (platform.root / ".modelserve").rglob("*") if file.is_file() and file.stat().st_size == len(coins)
+    )
+    platform.post("/images/", coins)
+    after = sum(
+        1 for file in (platform.root / ".modelserve").rglob("*") if file.is_file() and file.stat().st_size == len(coins)
+    )
+    assert after == before + 1
+    assert list((platform.root / ".modelserve/local/data/postgres").rglob("PG_VERSION"))
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        ("coffee", ("espresso", "cup")),
+        ("chelsea", ("cat", "tabby", "Egyptian")),
+        ("rocket", ("missile", "rocket", "projectile", "space")),
+    ],
+)
+def test_the_classifier_knows_real_pictures(platform: Platform, picture: str, words: tuple[str, ...]) -> None:
+    answer = platform.post("/classifier/predict", jpeg(getattr(data, picture)()), top_k="3").json()
+    assert len(answer["predictions"]) == 3
+    assert any(word in answer["predictions"][0]["label"] for word in words)
+    assert answer["inference_time_ms"] > 0
+
+
+def test_the_classifier_says_which_model_stands_in_for_which(platform: Platform) -> None:
+    told = httpx.get(f"{platform.gateway}/classifier/model/info").json()
+    assert told["name"] in ("resnet50", "efficientnet_lite0")
+    assert ("served_as_alternative_for" in told) == (told["name"] == "efficientnet_lite0")
+
+
+@pytest.mark.parametrize("app", ["detector", "classifier"])
+def test_every_model_app_has_the_common_routes(platform: Platform, app: str) -> None:
+    for path in ("health", "ready", "metrics", "model/info", "docs", "redoc", "openapi.json", "v1/models", "v2"):
+        assert httpx.get(f"{platform.gateway}/{app}/{path}").status_code == 200, path
+
+
+def test_prometheus_sees_every_instance(platform: Platform) -> None:
+    found = httpx.get(f"{platform.outputs()['services']['prometheus']}/api/v1/targets").json()["data"]["activeTargets"]
+    apps = {target["labels"].get("app") for target in found}
+    assert {"classifier", "detector", "images"} <= apps
+
+
+def test_status_shows_every_app_ready(platform: Platform) -> None:
+    told = platform.modelserve("status")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert all(app in told.stdout for app in ("classifier", "detector", "images"))
+
+
+def test_doctor_finds_nothing_wrong(platform: Platform) -> None:
+    told = platform.modelserve("doctor")
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+BAD = {
+    "nothing": (b"", 400),
+    "a PDF": (b"%PDF-1.7 not a picture at all" * 100, 415),
+}
+
+
+@pytest.mark.parametrize("path", ["/images/", "/classifier/predict", "/detector/predict"])
+@pytest.mark.parametrize("kind", BAD)
+def test_what_is_no_picture_is_refused_with_a_problem(platform: Platform, path: str, kind: str) -> None:
+    content, _ = BAD[kind]
+    answer = platform.post(path, content)
+    assert 400 <= answer.status_code < 500
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/images/", "/classifier/predict", "/detector/predict"])
+def test_a_truncated_picture_is_refused_with_a_problem(platform: Platform, path: str, coins: bytes) -> None:
+    answer = platform.post(path, coins[: len(coins) // 2])
+    assert 400 <= answer.status_code < 500
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_upload_over_the_limit_is_refused_before_it_is_read(platform: Platform) -> None:
+    answer = platform.post("/images/", b"\xff" * (11 * 2**20))
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "10.0.0.1", "[::1]", "localhost"])
+def test_pictures_are_not_fetched_from_inside(platform: Platform, host: str) -> None:
+    answer = httpx.post(f"{platform.gateway}/classifier/predict/url", json={"url": f"http://{host}/x.jpg"})
+    assert 400 <= answer.status_code < 500
+    assert answer.headers["content-type"] == "application/problem+json"

@@ -1,0 +1,109 @@
+"""From nothing to a platform and back, also when it is cut off in the middle."""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.local.conftest import checkout
+from tests.local.platform import Platform, until
+
+pytestmark = pytest.mark.local
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Platform]:
+    """A checkout in which nothing was deployed yet; empty again afterwards."""
+    made = checkout(tmp_path)
+    yield made
+    made.pulumi("cancel", "--yes", "local", check=False)
+    made.destroy()
+    for process in made.processes():
+        process.kill()
+
+
+def files(platform: Platform) -> set[str]:
+    """What lies in the stack's own folder; the engine's state and the logs aside."""
+    own = platform.root / ".modelserve" / "local"
+    return {str(file.relative_to(own)) for file in own.rglob("*") if file.is_file() and "log" not in file.parts}
+
+
+def test_destroy_leaves_no_process_port_or_data_and_up_works_again(bare: Platform, coins: bytes) -> None:
+    bare.up()
+    assert bare.post("/images/", coins).status_code == 201
+    bare.destroy()
+    assert bare.processes() == []
+    assert files(bare) == set()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{bare.gateway}/")
+    bare.up()
+    assert bare.post("/images/", coins).status_code == 201
+
+
+def test_up_works_after_an_up_that_was_interrupted(bare: Platform, coins: bytes) -> None:
+    cut = bare.start("up", "--yes", "--skip-preview", "--stack", "local")
+    assert cut.stdout is not None
+    until(lambda: "detector creating" in cut.stdout.readline(), 60, "the engine starts the detector")  # type: ignore[union-attr]
+    os.killpg(cut.pid, signal.SIGINT)
+    cut.communicate(timeout=60)
+    assert cut.returncode != 0
+    bare.up()
+    assert bare.post("/images/", coins).status_code == 201
+    assert bare.up().keys() == {"same"}
+
+
+def test_up_works_after_the_engine_was_killed(bare: Platform, coins: bytes) -> None:
+    cut = bare.start("up", "--yes", "--skip-preview", "--stack", "local")
+    assert cut.stdout is not None
+    until(lambda: "detector creating" in cut.stdout.readline(), 60, "the engine starts the detector")  # type: ignore[union-attr]
+    os.killpg(cut.pid, signal.SIGKILL)
+    cut.communicate(timeout=60)
+    told = bare.modelserve("doctor")
+    assert "pulumi cancel" in told.stdout
+    bare.pulumi("cancel", "--yes", "local")
+    bare.up()
+    assert bare.post("/images/", coins).status_code == 201
+
+
+def test_a_taken_port_is_named_with_its_holder(bare: Platform) -> None:
+    port = int(bare.gateway.rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", port)):
+        told = bare.pulumi("up", "--yes", "--skip-preview", "--stack", "local", check=False)
+        found = bare.modelserve("doctor")
+    assert told.returncode != 0
+    for said in (told.stdout, found.stdout):
+        assert f"{port} is taken by" in said
+        assert f"pid {os.getpid()}" in said
+        assert "pulumi config set -s local gateway.port" in said
+    assert "Traceback" not in told.stdout
+
+
+def test_a_wrong_setting_stops_before_anything_is_made(bare: Platform) -> None:
+    bare.configure("gateway.prot", 8081)
+    told = bare.pulumi("up", "--yes", "--skip-preview", "--stack", "local", check=False)
+    assert told.returncode != 0
+    assert "modelserve:gateway.prot is not a setting" in told.stdout
+    assert "Traceback" not in told.stdout
+    assert bare.processes() == []
+
+
+def test_a_corrupt_artefact_stops_its_app_and_is_named(bare: Platform) -> None:
+    model = bare.root / "models/circle_detector/1.0.0/model.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"\0")
+    bare.edit("detector", lambda spec: spec.update(ready_timeout_s=5))
+    told = bare.pulumi("up", "--yes", "--skip-preview", "--stack", "local", check=False)
+    assert told.returncode != 0
+    assert "SHA-256" in told.stdout
+    assert "Traceback" not in told.stdout
+
+
+@pytest.mark.parametrize("stack", ["dev", "stage", "prod"])
+def test_a_target_that_is_not_built_says_so_in_a_sentence(bare: Platform, stack: str) -> None:
+    bare.pulumi("stack", "init", stack)
+    told = bare.pulumi("preview", "--stack", stack, check=False)
+    assert "is not built yet" in told.stdout
+    assert "Traceback" not in told.stdout
