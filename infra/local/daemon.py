@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 import psutil
 
@@ -68,8 +67,7 @@ def shut_down(home: Home, say: Callable[[str], None]) -> None:
     if supervisord.alive():
         process = psutil.Process(int(supervisord.call("getPID")))
         supervisord.call("shutdown")
-        with suppress(psutil.NoSuchProcess):
-            process.wait(PATIENCE_S)
+        orphans.wait([process], PATIENCE_S)
     _end_unreachable(home)
     shutil.rmtree(home.run, ignore_errors=True)
 
@@ -83,7 +81,7 @@ def _end_unreachable(home: Home) -> None:
         return
     if ours:
         process.terminate()
-        process.wait(PATIENCE_S)
+        orphans.wait([process], PATIENCE_S)
 
 
 def _configured(home: Home) -> str:
