@@ -5,6 +5,8 @@ The engine starts ``pulumi-language-python``, reads a port from its first line o
 policy packs and plugins, which is all that a stack needs, and leaves the rest unimplemented.
 """
 
+# ruff: noqa: N802 (methods carry the names of the protocol)
+
 import json
 import os
 import platform
@@ -14,12 +16,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import grpc
-from google.protobuf import json_format
-from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
+from google.protobuf import empty_pb2, json_format
+from pulumi.runtime.proto import language_pb2 as wire
+from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 from pulumi.runtime.proto.language_pb2_grpc import LanguageRuntimeServicer
 
 FAILED_AND_SAID_SO = 32
@@ -42,26 +45,30 @@ class LanguageHost(LanguageRuntimeServicer):
         self.engine = engine
         self._children: set[subprocess.Popen[bytes]] = set()
 
-    def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 (the protocol's name)
+    def Handshake(
+        self, request: wire.LanguageHandshakeRequest, context: grpc.ServicerContext
+    ) -> wire.LanguageHandshakeResponse:
         """Accept the engine."""
         self.engine = request.engine_address
-        return language_pb2.LanguageHandshakeResponse()
+        return wire.LanguageHandshakeResponse()
 
-    def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def GetPluginInfo(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
         """Version of this host: the SDK's."""
         return plugin_pb2.PluginInfo(version=sdk_version())
 
-    def About(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def About(self, request: wire.AboutRequest, context: grpc.ServicerContext) -> wire.AboutResponse:
         """The Python that programs run on."""
-        return language_pb2.AboutResponse(executable=sys.executable, version=platform.python_version())
+        return wire.AboutResponse(executable=sys.executable, version=platform.python_version())
 
-    def GetRequiredPackages(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def GetRequiredPackages(
+        self, request: wire.GetRequiredPackagesRequest, context: grpc.ServicerContext
+    ) -> wire.GetRequiredPackagesResponse:
         """The provider plugins that the installed Pulumi packages name in their ``pulumi-plugin.json``."""
         found = Path(python_of(request.info)).parent.parent.glob("lib/python3*/site-packages/*/pulumi-plugin.json")
         plugins = [json.loads(file.read_text()) for file in sorted(found)]
-        return language_pb2.GetRequiredPackagesResponse(
+        return wire.GetRequiredPackagesResponse(
             packages=[
-                language_pb2.PackageDependency(
+                plugin_pb2.PackageDependency(
                     name=plugin["name"],
                     kind="resource",
                     version=plugin.get("version", ""),
@@ -72,7 +79,7 @@ class LanguageHost(LanguageRuntimeServicer):
             ]
         )
 
-    def Run(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Run(self, request: wire.RunRequest, context: grpc.ServicerContext) -> wire.RunResponse:
         """Run a program to its end; what it prints goes to the engine, which reads our output."""
         python = python_of(request.info)
         child = self._start(
@@ -83,40 +90,42 @@ class LanguageHost(LanguageRuntimeServicer):
                 "PULUMI_CONFIG": json.dumps(dict(request.config)),
                 "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
             },
+            output=None,
         )
         status = self._end(child)
         if status == FAILED_AND_SAID_SO:
-            return language_pb2.RunResponse(bail=True)
-        return language_pb2.RunResponse(error=f"Program exited with status {status}" if status else "")
+            return wire.RunResponse(bail=True)
+        return wire.RunResponse(error=f"Program exited with status {status}" if status else "")
 
-    def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802
+    def RunPlugin(
+        self, request: wire.RunPluginRequest, context: grpc.ServicerContext
+    ) -> Iterator[wire.RunPluginResponse]:
         """Run a policy pack or a provider written in Python; its output streams back as it comes."""
         child = self._start(
             [python_of(request.info), "-u", request.info.program_directory, *request.args],
             cwd=request.pwd,
             env=dict(variable.split("=", 1) for variable in request.env),
-            stdout=subprocess.PIPE,
+            output=subprocess.PIPE,
         )
         # The engine ends a plugin by ending the call.
         context.add_callback(child.terminate)
-        assert child.stdout is not None
-        for line in child.stdout:
-            yield language_pb2.RunPluginResponse(stdout=line)
-        yield language_pb2.RunPluginResponse(exitcode=self._end(child))
+        for line in child.stdout or ():
+            yield wire.RunPluginResponse(stdout=line)
+        yield wire.RunPluginResponse(exitcode=self._end(child))
 
-    def Cancel(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
         """End what runs."""
         self.end_children()
-        return language_pb2.google_dot_protobuf_dot_empty__pb2.Empty()
+        return empty_pb2.Empty()
 
     def end_children(self) -> None:
         """Ask every program to end; SIGTERM, because Python answers SIGINT with a traceback."""
         for child in list(self._children):
             child.terminate()
 
-    def _start(self, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    def _start(self, command: list[str], cwd: str, env: dict[str, str], output: int | None) -> subprocess.Popen[bytes]:
         # A process group of its own: the engine interrupts ours, and we decide what the program gets.
-        child = subprocess.Popen(command, process_group=0, stdin=subprocess.DEVNULL, **options)
+        child = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, process_group=0)
         self._children.add(child)
         return child
 
@@ -126,7 +135,7 @@ class LanguageHost(LanguageRuntimeServicer):
         return status
 
 
-def python_of(info: Any) -> str:
+def python_of(info: wire.ProgramInfo) -> str:
     """The interpreter of a program: of the ``virtualenv`` that its project file names, else our own."""
     options = json_format.MessageToDict(info.options)
     if not (virtualenv := options.get("virtualenv")):
@@ -134,7 +143,7 @@ def python_of(info: Any) -> str:
     return str(Path(info.root_directory or ".", virtualenv, "bin", "python"))
 
 
-def run_arguments(request: Any, engine: str) -> list[str]:
+def run_arguments(request: wire.RunRequest, engine: str) -> list[str]:
     """The command line that ``pulumi-language-python-exec`` expects for a run."""
     arguments = ["--project", request.project, "--stack", request.stack, "--organization", request.organization]
     arguments += ["--root_directory", request.info.root_directory, "--pwd", request.pwd]
@@ -146,8 +155,6 @@ def run_arguments(request: Any, engine: str) -> list[str]:
 
 def sdk_version() -> str:
     """The version of the installed SDK, which is that of the engine too."""
-    from importlib.metadata import version  # noqa: PLC0415 (only asked for by ``pulumi about``)
-
     return version("pulumi")
 
 

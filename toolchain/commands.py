@@ -1,0 +1,120 @@
+"""What ``make`` calls, beyond set-up: stacks, tests, locks."""
+
+import os
+import re
+import signal
+import subprocess
+import tomllib
+from collections.abc import Mapping
+
+from toolchain import environment, places, tool, tools
+from toolchain.progress import run, say, step
+from toolchain.setup import ensure_stack, setup, uv_environment
+
+NO_TESTS_COLLECTED = 5
+"""pytest's exit status."""
+
+LOCAL_UP = ("--yes", "--skip-preview", "--suppress-permalink=true")
+"""On the user's own machine nothing needs asking, and settings are checked before anything is made."""
+
+
+def up(stack: str) -> int:
+    """Bring a stack up; asks first, unless it is the local one."""
+    status = _pulumi("up", stack, LOCAL_UP if stack == "local" else ())
+    if status == 0 and stack == "local":
+        return _watched([str(places.VENV / "bin" / "modelserve"), "status"])
+    return status
+
+
+def down(stack: str) -> int:
+    """Take a stack down; asks first, unless it is the local one."""
+    return _pulumi("destroy", stack, LOCAL_UP if stack == "local" else ())
+
+
+def preview(stack: str) -> int:
+    """Say what ``up`` would change."""
+    return _pulumi("preview", stack, ())
+
+
+def lint() -> int:
+    """Style, formatting, types."""
+    checks = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pyright"])
+    return max([_watched(check) for check in checks])
+
+
+def test() -> int:
+    """All tests, the quick ones first; a stage that fails does not hide the next."""
+    stages = [["pytest", "-n", "2"]]
+    stages += [["pytest", "-m", marker] for marker in ("local", "cluster", "browser") if _is_used(marker)]
+    statuses = []
+    for stage in stages:
+        say(f"\n{' '.join(stage)}")
+        status = _watched(stage)
+        statuses.append(0 if status == NO_TESTS_COLLECTED else status)
+    return max(statuses)
+
+
+def bench() -> int:
+    """Measurements; see docs/benchmarks.md."""
+    return _watched(["pytest", "-m", "bench", "-s"])
+
+
+def lock() -> int:
+    """Remake the locks from what ``pyproject.toml`` asks for, moving only what has to move."""
+    uv = str(tool.ensure(tools.UV) / "uv")
+    project = tomllib.loads((places.CHECKOUT / "pyproject.toml").read_text())
+    build = "\n".join(project["build-system"]["requires"])
+    for name, source, given in (
+        ("dev", ["pyproject.toml", "--group", "dev"], ""),
+        ("train", ["pyproject.toml", "--group", "train"], ""),
+        ("build", ["-"], build),
+        ("uv", ["-"], _pinned("uv")),
+        ("go", ["-"], _pinned("go")),
+    ):
+        lock_file = f"toolchain/locks/{name}.txt"
+        command = [uv, "pip", "compile", "--quiet", *source, "--output-file", lock_file]
+        command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header"]
+        with step(f"Locking {lock_file}", "seconds"):
+            run(command, env=uv_environment(), cwd=places.CHECKOUT, given=given)
+    return 0
+
+
+def install(names: list[str]) -> int:
+    """Have tools in the cache and say where; without a name, list those there are."""
+    if not names:
+        say("Tools: " + ", ".join(tools.TOOLS))
+    for name in names:
+        print(tool.ensure(tools.TOOLS[name]))
+    return 0
+
+
+def _pulumi(verb: str, stack: str, options: tuple[str, ...]) -> int:
+    setup()
+    ensure_stack(stack)
+    return _watched(["pulumi", verb, "--stack", stack, *options])
+
+
+def _watched(command: list[str]) -> int:
+    """Run a command that talks to the user; Ctrl-C is its business, and we wait for how it ends."""
+    child = subprocess.Popen(command, cwd=places.CHECKOUT, env=_environment())
+    # A terminal interrupts the child too; a plain `kill` reaches us alone and is passed on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGINT))
+    try:
+        return child.wait()
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _environment() -> Mapping[str, str]:
+    return os.environ | environment.variables(os.environ)
+
+
+def _is_used(marker: str) -> bool:
+    files = (places.CHECKOUT / "tests").rglob("test_*.py")
+    return any(f"mark.{marker}" in file.read_text() for file in files)
+
+
+def _pinned(lock_name: str) -> str:
+    text = (places.LOCKS / f"{lock_name}.txt").read_text()
+    return "\n".join(re.findall(r"^\S+==\S+", text, re.MULTILINE))

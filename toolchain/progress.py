@@ -1,0 +1,161 @@
+"""Tells the user what goes on, for how long, and what to do when it fails."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from toolchain import places
+
+TICK_S = 1.0
+
+NO_NETWORK = (
+    "could not resolve",
+    "name resolution",
+    "dns error",
+    "no such host",
+    "failed to establish a new connection",
+    "connection refused",
+    "network is unreachable",
+    "error sending request",
+    "timed out",
+)
+
+
+class ToolchainError(Exception):
+    """Something the user can act on: what was wrong, where, and what to do next."""
+
+
+class UnavailableError(Exception):
+    """One way to a tool is closed here; another may be open."""
+
+
+@contextmanager
+def step(title: str, takes: str = "") -> Iterator[None]:
+    """Show ``title``, the expected duration, and the time that went by: ticking on a terminal, at the end elsewhere."""
+    begun = time.monotonic()
+    line = f"{title} ({takes})" if takes else title
+    ended = threading.Event()
+
+    def tick() -> None:
+        while not ended.wait(TICK_S):
+            _show(f"\r{line} … {_elapsed(begun)}")
+
+    ticking = threading.Thread(target=tick, daemon=True)
+    if sys.stderr.isatty():
+        _show(line)
+        ticking.start()
+    else:
+        _show(f"{line} …\n")
+    outcome = "stopped"
+    try:
+        yield
+        outcome = "done"
+    except UnavailableError:
+        outcome = "not this way"
+        raise
+    finally:
+        ended.set()
+        if ticking.is_alive():
+            ticking.join()
+            _show("\r\033[K")
+        _show(f"{title}: {outcome} after {_elapsed(begun)}\n")
+
+
+def say(message: str) -> None:
+    """One line for the user, beside the output that a shell may read."""
+    _show(f"{message}\n")
+
+
+def run(command: list[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None, given: str = "") -> str:
+    """Run a command that nobody watches, with ``given`` as its input; return its output.
+
+    The command gets a session of its own and is ended with us, however we are ended.
+
+    Raises:
+        ToolchainError: it failed; says what it wrote last, and what to do where that is known.
+    """
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as input_:
+        input_.write(given)
+        input_.seek(0)
+        try:
+            child = subprocess.Popen(
+                command,
+                env=env,
+                cwd=cwd,
+                stdin=input_,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise ToolchainError(f"{command[0]} is not there.\n  Install it, or put it on PATH.") from None
+        try:
+            status = child.wait()
+        except BaseException:
+            end_group(child)
+            raise
+        output.seek(0)
+        written = output.read()
+    if status:
+        raise ToolchainError(failure(command, status, written))
+    return written
+
+
+def failure(command: list[str], status: int, written: str) -> str:
+    """What to tell about a failed command: its last words, and advice for the usual causes."""
+    last = "\n    ".join(written.strip().splitlines()[-8:])
+    message = f"{' '.join(command[:4])} ended with status {status}:\n    {last}"
+    if "no space left on device" in written.lower():
+        return f"{message}\n  {disk_full()}"
+    if any(sign in written.lower() for sign in NO_NETWORK):
+        return f"{message}\n  {NO_ROUTE}"
+    return message
+
+
+NO_ROUTE = (
+    "The package index could not be reached. Check the network and HTTPS_PROXY; for a mirror, set PIP_INDEX_URL "
+    "(Python packages) and GOPROXY (Go modules)."
+)
+
+
+def disk_full() -> str:
+    """Advice for a full disk, with the room there is."""
+    folders = {"cache": places.cache(), "checkout": places.CHECKOUT, "temporary files": Path(tempfile.gettempdir())}
+    room = ", ".join(f"{name} {_free_gb(folder):.1f} GB ({folder})" for name, folder in folders.items())
+    return f"A disk is full. Free: {room}.\n  Make room, or set MODELSERVE_CACHE or TMPDIR to a folder on another disk."
+
+
+def end_group(child: subprocess.Popen[bytes]) -> None:
+    """End a child that leads its own session, and all that it started; wait until it is gone."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, sign)
+            child.wait(timeout=5)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _free_gb(folder: Path) -> float:
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free / 1e9
+
+
+def _elapsed(begun: float) -> str:
+    seconds = int(time.monotonic() - begun)
+    return f"{seconds // 60} min {seconds % 60:02} s" if seconds >= 60 else f"{seconds} s"
+
+
+def _show(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

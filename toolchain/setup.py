@@ -1,0 +1,156 @@
+"""Sets a checkout up: environment, tools, model artefacts, state. Does nothing where nothing has changed."""
+
+import hashlib
+import importlib.util
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from toolchain import environment, places, store, tool, tools
+from toolchain.progress import ToolchainError, run, say, step
+
+PYTHON = places.VENV / "bin" / "python"
+STAMP = places.VENV / "modelserve-setup"
+INPUTS = ("toolchain/*.py", "toolchain/locks/*.txt", "toolchain/go/*/go.*", "models/**/*.py", "models/**/*.yaml")
+
+
+def setup() -> None:
+    """Bring the checkout to where ``pulumi up -s local`` works.
+
+    Raises:
+        ToolchainError: a part cannot be had; says which, why, and what to do.
+    """
+    if _is_current():
+        return
+    with store.locked(places.DATA / "setup.lock", "this checkout"):
+        if _is_current():
+            return
+        inputs = _inputs()
+        install_packages()
+        for needed in tools.AT_SETUP:
+            link(needed, tool.ensure(needed))
+        make_artefacts()
+        make_state()
+        ensure_stack("local")
+        STAMP.write_text(inputs)
+    say('Set up. Next: make up; for a shell in which pulumi works as typed: eval "$(make -s env)"')
+
+
+def install_packages() -> None:
+    """Make ``.venv`` exactly what the lock says, with the project in it, all compiled to byte code."""
+    uv = str(tool.ensure(tools.UV) / "uv")
+    env = uv_environment()
+    if _python_version() is None:
+        with step("Making .venv"):
+            run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(places.VENV)], env=env)
+    pip = [uv, "pip"]
+    target = ["--python", str(PYTHON)]
+    with step("Installing Python packages", "about 1 min, 1.2 GB"):
+        # Byte code: importing the engine's SDK without it takes seconds, at each run of a read-only installation.
+        lock = str(places.LOCKS / "dev.txt")
+        run([*pip, "sync", *target, "--require-hashes", "--compile-bytecode", lock], env=env)
+        build = str(places.LOCKS / "build.txt")
+        project = ["--no-deps", "--editable", str(places.CHECKOUT)]
+        run([*pip, "install", *target, "--build-constraints", build, *project], env=env)
+
+
+def uv_environment() -> dict[str, str]:
+    """The environment for uv, which takes pip's index from us because it does not read pip's settings."""
+    env = os.environ | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+    env.pop("VIRTUAL_ENV", None)
+    if "UV_DEFAULT_INDEX" not in env and (index := _index_of_pip()):
+        env["UV_DEFAULT_INDEX"] = index
+    return env
+
+
+def link(wanted: tool.Tool, folder: Path) -> None:
+    """Make a tool's programs callable from the environment; the engine follows the links to what lies beside it."""
+    for binary in wanted.binaries:
+        place = places.VENV / "bin" / binary
+        place.unlink(missing_ok=True)
+        place.symlink_to(folder / binary)
+
+
+def make_artefacts() -> None:
+    """Have the models' artefacts made or fetched into the cache; progress and errors are those of ``models.fetch``."""
+    if importlib.util.find_spec("models.fetch") is None:
+        return
+    status = subprocess.run([str(PYTHON), "-m", "models.fetch"], cwd=places.CHECKOUT, check=False).returncode
+    if status:
+        raise ToolchainError(
+            f"Making the model artefacts ended with status {status}; its message is above.\n"
+            "  Put right what it names, then set up again: make setup"
+        )
+
+
+def make_state() -> None:
+    """The folder of the stacks' state, and the passphrase of the secrets in it."""
+    places.DATA.mkdir(mode=0o700, exist_ok=True)
+    places.STATE.mkdir(mode=0o700, exist_ok=True)
+    if places.PASSPHRASE.exists():
+        return
+    if any(places.STATE.glob(".pulumi/stacks/*/*.json")):
+        raise ToolchainError(
+            f"{places.PASSPHRASE} is gone, and the state in {places.STATE} is encrypted with it.\n"
+            "  Bring it back from a copy. Without one, stop what runs and start anew: "
+            f"rm -r {places.STATE}"
+        )
+    handle = os.open(places.PASSPHRASE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_urlsafe(32) + "\n")
+
+
+def ensure_stack(name: str) -> None:
+    """Have the stack known to the backend; one that is there stays as it is."""
+    env = os.environ | environment.variables(os.environ)
+    if env["PULUMI_BACKEND_URL"] == places.STATE.as_uri() and _state_file(name).exists():
+        return
+    run(["pulumi", "stack", "select", "--create", "--stack", name], env=env, cwd=places.CHECKOUT)
+
+
+def _state_file(name: str) -> Path:
+    return places.STATE / ".pulumi" / "stacks" / "modelserve" / f"{name}.json"
+
+
+def _is_current() -> bool:
+    programs = [places.VENV / "bin" / binary for needed in tools.AT_SETUP for binary in needed.binaries]
+    kept = [PYTHON, *programs, places.PASSPHRASE, _state_file("local")]
+    return all(file.exists() for file in kept) and STAMP.exists() and STAMP.read_text() == _inputs()
+
+
+def _inputs() -> str:
+    """Digest of all that a set-up depends on."""
+    files = [places.CHECKOUT / "pyproject.toml"]
+    for folder, patterns in {
+        "toolchain": ("*.py", "locks/*.txt", "go/*/go.*"),
+        "models": ("**/*.py", "**/*.yaml"),
+    }.items():
+        for pattern in patterns:
+            files += (places.CHECKOUT / folder).glob(pattern)
+    digest = hashlib.sha256(f"{places.CHECKOUT}\n{places.cache()}\n".encode())
+    for file in sorted(files):
+        digest.update(f"{file}\n".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _python_version() -> str | None:
+    """What ``.venv`` runs on; None when there is no working environment."""
+    if not (STAMP.parent / "pyvenv.cfg").exists():
+        return None
+    probe = [str(PYTHON), "-c", "import sys; assert sys.version_info >= (3, 11); print(sys.version)"]
+    try:
+        return subprocess.run(probe, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _index_of_pip() -> str | None:
+    if index := os.environ.get("PIP_INDEX_URL"):
+        return index
+    if shutil.which("pip") is None:
+        return None
+    ask = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    return subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip() or None

