@@ -113,7 +113,7 @@ class _Gateway(Resource, module="local", name="Gateway"):
     logs: pulumi.Output[list[str]]
 
     def __init__(self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
-        super().__init__(GatewayProvider(), name, {**props, **server.OUTPUTS, "url": None, "metrics": None}, opts)
+        super().__init__(GatewayProvider(), name, {**props, **server.DECLARED, "url": None, "metrics": None}, opts)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ class RoutesProvider(Provider):
         if UNKNOWN in json.dumps(_news["apps"]):
             return DiffResult(changes=True)
         home = Home(_news["home"])
-        return DiffResult(changes=_olds["apps"] != _news["apps"] or _state(home, _wanted(home, _news)) == "DRIFTED")
+        changed = any(_olds[name] != _news[name] for name in ("apps", "state"))
+        return DiffResult(changes=changed or _state(home, _wanted(home, _news)) == "DRIFTED")
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Apply them in place."""
@@ -43,7 +44,9 @@ class RoutesProvider(Provider):
         home = Home(props["home"])
         if not swap(home).present():
             return ReadResult(None, {})
-        return ReadResult(id_, {**props, "state": _state(home, _wanted(home, props))})
+        now = {**props, "state": _state(home, _wanted(home, props))}
+        # State is an input too, "APPLIED" in every program: a refresh compares what is with what was asked for.
+        return ReadResult(id_, now, {name: now[name] for name in ("home", "apps", "state")})
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Take all apps out; the gateway then answers 404."""
@@ -79,7 +82,7 @@ def _state(home: Home, wanted: dict[str, str]) -> str:
 
 class _Routes(Resource, module="local", name="Routes"):
     def __init__(self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
-        super().__init__(RoutesProvider(), name, {**props, "state": None}, opts)
+        super().__init__(RoutesProvider(), name, {**props, "state": "APPLIED"}, opts)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Admin:
         """
         try:
             # No TLS on this socket; to read the system's certificates would take most of the time.
-            transport = httpx.HTTPTransport(uds=str(self.socket), verify=False)  # noqa: S501
+            transport = httpx.HTTPTransport(uds=str(self.socket), verify=False)
             with httpx.Client(transport=transport, timeout=5) as client:
                 return client.request(method, f"http://admin{path}").raise_for_status().text
         except httpx.HTTPError as error:
@@ -75,7 +75,7 @@ class Admin:
         return sum(int(value) for value in self.statistics("update_rejected$").values())
 
     def idle(self, cluster: str) -> bool:
-        """Whether no request is in the cluster, nor on its way: one whose body still arrives chose its route long ago."""
+        """Whether no request is in the cluster or may still come: one whose body arrives has its route since its head."""
         active = {name: int(value) for name, value in self.statistics("_rq(_pending)?_active$").items()}
         arriving = active[_DOWNSTREAM] - sum(value for name, value in active.items() if name.startswith("cluster."))
         return arriving <= 0 and not any(

@@ -1,5 +1,6 @@
 """A gateway of the tests' own: the real Envoy under a real supervisor, driven as the engine drives it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ from infra.local import daemon, ports
 from infra.local.envoy import GatewayProvider
 from infra.local.home import Home
 from infra.local.routes import RoutesProvider
-from tests.local.upstream import Upstream
+from tests.local.gateway.upstream import Upstream
 
 Props = dict[str, Any]
+Make = Callable[[], Upstream]
 
 
 class Gateway:
@@ -26,7 +28,7 @@ class Gateway:
         self.home = Home(str(root))
         daemon.ensure(self.home, print)
         self.port = ports.choose(1, start=1000, taken=())[0]
-        self.props = {"home": str(root), "port": self.port, "retain": False}
+        self.props = {"home": str(root), "port": self.port, "retain": False, "state": "RUNNING"}
         self.made = GatewayProvider().create(self.props)
         self.url = f"http://127.0.0.1:{self.port}"
         self.routes = RoutesProvider().create(self._told(())).outs
@@ -43,6 +45,23 @@ class Gateway:
         """Whether ``pulumi up`` would change the routes."""
         return bool(RoutesProvider().diff("gateway", self.routes, self._told(apps)).changes)
 
+    def answers(self, path: str) -> bool:
+        """Whether a request gets 200."""
+        return ports.answers(self.port, path)
+
+    def read(self) -> Props:
+        """What ``pulumi refresh`` finds out about the process."""
+        return GatewayProvider().read(self.made.id, self.made.outs).outs
+
+    def pid(self) -> int:
+        """Envoy's process id."""
+        return self.read()["pids"][0]
+
+    def mend(self) -> None:
+        """What ``pulumi up`` does about a process that is not as it should be."""
+        assert GatewayProvider().diff(self.made.id, self.made.outs, self.props).changes
+        GatewayProvider().update(self.made.id, self.made.outs, self.props)
+
     def state(self) -> str:
         """What ``pulumi refresh`` finds out about the routes."""
         return RoutesProvider().read("gateway", self.routes).outs["state"]
@@ -52,7 +71,7 @@ class Gateway:
         return httpx.get(f"http://{self.made.outs['metrics']}/stats/prometheus").text
 
     def _told(self, apps: tuple[Props, ...]) -> Props:
-        return {"home": self.home.root, "apps": list(apps)}
+        return {"home": self.home.root, "apps": list(apps), "state": "APPLIED"}
 
 
 def app(*stable: Upstream, canary: Upstream | None = None, weight: int = 0, mirror: int = 0, **policy: Any) -> Props:
@@ -67,3 +86,9 @@ def app(*stable: Upstream, canary: Upstream | None = None, weight: int = 0, mirr
         "stable": {"version": "1.0.0", "endpoints": [each.endpoint for each in stable]},
         **beside,
     }
+
+
+def problem(answer: httpx.Response) -> dict[str, object]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == answer.status_code
+    return answer.json()
