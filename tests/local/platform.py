@@ -56,7 +56,8 @@ class Platform:
             [
                 str(CHECKOUT / ".venv/bin/python"),
                 "-c",
-                "import json, os; from toolchain import environment; print(json.dumps({**os.environ, **environment.variables(os.environ)}))",
+                "import json, os; from toolchain import environment as e; "
+                "print(json.dumps({**os.environ, **e.variables(os.environ)}))",
             ],
             cwd=self.root,
             capture_output=True,
