@@ -1,0 +1,126 @@
+"""The local stack: how long the engine takes, and what serving costs beside the bare model."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import onnxruntime
+import psutil
+import pytest
+from skimage import data
+
+from infra.local.ports import answers
+from models.resnet50.export import NAME, VERSION, make_random
+from tests.bench.conftest import Table
+from tests.bench.load import Timings, closed_loop, multipart
+from tests.local.conftest import checkout, jpeg
+from tests.local.platform import Platform, free_ports, until
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
+
+ROUNDS = 5
+SHED_S = 60
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory, table: Table) -> Iterator[Platform]:
+    """A platform whose classifier serves a ResNet50 of real size; how long it took to make is measured."""
+    folder = tmp_path_factory.mktemp("bench")
+    make_random(folder / "store" / NAME / VERSION)
+    made = checkout(folder / "checkout")
+    made.configure("models.stores", [str(folder / "store")])
+    made.up()
+    made.destroy()
+    table.add("warm up", f"{seconds(made.up):.1f} s", "≤ 15 s")
+    table.add("up without a change", f"{seconds(made.up):.1f} s", "≤ 3 s")
+    yield made
+    table.add("destroy", f"{seconds(made.destroy):.1f} s", "≤ 10 s")
+
+
+@pytest.fixture(scope="module")
+def bare(platform: Platform) -> Callable[[], None]:
+    """The model alone: one inference in this process with as many threads as the server has."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = psutil.cpu_count() or 1
+    options.inter_op_num_threads = 1
+    path = platform.root.parent / "store" / NAME / VERSION / "model.onnx"
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    [entry] = session.get_inputs()
+    tensor = np.random.default_rng(0).standard_normal((1, 3, 224, 224), dtype=np.float32)
+
+    def infer() -> None:
+        session.run(None, {entry.name: tensor})
+
+    infer()
+    return infer
+
+
+def seconds(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def count(requests: int) -> Callable[[Timings], bool]:
+    return lambda timings: timings.statuses.total() >= requests
+
+
+def test_serving_costs_little_beside_the_model(platform: Platform, bare: Callable[[], None], table: Table) -> None:
+    """Bare model and gateway take turns, so that a machine that slows down slows both."""
+    ask = multipart("coffee.jpg", jpeg(data.coffee()), f"{platform.gateway}/classifier/predict")
+    closed_loop(ask, 1, count(20))
+    alone, one, many = [], Timings(), Timings()
+    for _ in range(ROUNDS):
+        alone += [seconds(bare) for _ in range(60)]
+        for clients, into in ((1, one), (20, many)):
+            done = closed_loop(ask, clients, count(60 * (1 if clients == 1 else 3)))
+            into.seconds += done.seconds
+            into.statuses += done.statuses
+            into.elapsed_s += done.elapsed_s
+    model = Timings(seconds=alone, elapsed_s=sum(alone))
+    assert set(one.statuses) == {200}
+    assert set(many.statuses) == {200}
+    table.add(
+        "ResNet50, bare session", f"p50 {model.ms(50):.1f} ms, p99 {model.ms(99):.1f} ms, {model.per_second:.1f} /s"
+    )
+    table.add("through the gateway, 1 client, p50", f"{one.ms(50):.1f} ms, {one.ms(50) / model.ms(50):.2f}×", "≤ 1.15×")
+    table.add("through the gateway, 1 client, p99", f"{one.ms(99):.1f} ms, {one.ms(99) / model.ms(99):.2f}×", "≤ 1.5×")
+    table.add(
+        "through the gateway, 20 clients",
+        f"{many.per_second:.1f} /s, {many.per_second / model.per_second:.2f}×, p99 {many.ms(99):.0f} ms",
+        "≥ 0.95×",
+    )
+
+
+def test_what_exceeds_capacity_is_shed_at_once(platform: Platform, table: Table) -> None:
+    ask = multipart("coffee.jpg", jpeg(data.coffee()), f"{platform.gateway}/classifier/predict")
+    ends = time.monotonic() + SHED_S
+    done = closed_loop(ask, 50, lambda _: time.monotonic() > ends)
+    assert set(done.statuses) <= {200, 503}, done.statuses
+    shed = (
+        f", {done.statuses[503]} shed (p99 {np.percentile(done.refused_s, 99) * 1000:.0f} ms)" if done.refused_s else ""
+    )
+    table.add(
+        f"50 clients for {SHED_S} s",
+        f"{done.statuses[200]} answered at {done.per_second:.1f} /s, p99 {done.ms(99):.0f} ms{shed}, 0 failed",
+        "0 failed, shed within 100 ms",
+    )
+
+
+def test_an_app_starts_fast_and_stays_small(platform: Platform, table: Table) -> None:
+    """A second process of each app, started as the supervisor starts the first."""
+    for app in ("classifier", "detector", "images"):
+        [version] = platform.status(app)
+        running = psutil.Process(version["processes"][0]["pid"])
+        [port] = free_ports(1)
+        environment = {**running.environ(), "PORT": str(port)}
+        started = time.perf_counter()
+        with subprocess.Popen(
+            running.cmdline(), cwd=running.cwd(), env=environment, stdout=subprocess.DEVNULL
+        ) as second:
+            until(lambda port=port: answers(port, "/ready"), 60, f"{app} is ready")
+            ready = time.perf_counter() - started
+            second.terminate()
+        resident = running.memory_info().rss / 2**20
+        table.add(f"{app}: start to ready; resident", f"{ready:.1f} s; {resident:.0f} MB", "≤ 3 s; ≤ 500 MB")
