@@ -1,13 +1,11 @@
 """The gateway's routes: what Envoy learns from files while it runs."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
-from pulumi.runtime.rpc import UNKNOWN
 
 from infra.local.home import Home, LocalError
 from infra.local.provider import Provider
@@ -28,12 +26,11 @@ class RoutesProvider(Provider):
         """Compare with what Envoy works with, where that is known, and not only with what it was given."""
         if _olds["home"] != _news["home"]:
             return DiffResult(changes=True, replaces=["home"])
-        # Where an app's new processes do not run yet, a preview does not know their ports.
-        if UNKNOWN in json.dumps(_news["apps"]):
+        # In a preview the ports of processes that do not run yet are unknown: they differ from any that was.
+        if any(_olds[name] != _news[name] for name in ("apps", "state")):
             return DiffResult(changes=True)
         home = Home(_news["home"])
-        changed = any(_olds[name] != _news[name] for name in ("apps", "state"))
-        return DiffResult(changes=changed or _state(home, _wanted(home, _news)) == "DRIFTED")
+        return DiffResult(changes=_state(home, _wanted(home, _news)) == "DRIFTED")
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Apply them in place."""

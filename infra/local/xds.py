@@ -75,7 +75,7 @@ class Admin:
         return sum(int(value) for value in self.statistics("update_rejected$").values())
 
     def idle(self, cluster: str) -> bool:
-        """Whether no request is in the cluster or may still come: one whose body arrives has its route since its head."""
+        """Whether no request is in the cluster, or on its way to it with a body that still arrives."""
         active = {name: int(value) for name, value in self.statistics("_rq(_pending)?_active$").items()}
         arriving = active[_DOWNSTREAM] - sum(value for name, value in active.items() if name.startswith("cluster."))
         return arriving <= 0 and not any(
