@@ -27,7 +27,9 @@ class Statement:
     actions: Sequence[str]
     resources: Strings = ()
     principals: Mapping[str, Strings | str] = field(default_factory=dict[str, Strings | str])
-    conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    conditions: Mapping[str, pulumi.Input[Mapping[str, Any]]] = field(
+        default_factory=dict[str, pulumi.Input[Mapping[str, Any]]]
+    )
     effect: Literal["Allow", "Deny"] = "Allow"
 
     def __post_init__(self) -> None:
