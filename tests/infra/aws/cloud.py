@@ -15,6 +15,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
         "identities": [{"oidcs": [{"issuer": "https://oidc.example/id/1"}]}],
         "vpcConfig": {"clusterSecurityGroupId": "sg-cluster"},
     },
+    "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
     "aws:eks/nodeGroup:NodeGroup": {"resources": [{"autoscalingGroups": [{"name": "asg"}]}]},
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": {"url": "oidc.example/id/1"},
     "aws:rds/instance:Instance": {
