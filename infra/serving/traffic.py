@@ -28,11 +28,12 @@ class Canary(Frozen):
 
 
 class Retries(Frozen):
-    """Which failures the gateway tries again, on another instance where there is one.
+    """How the gateway tries again what surely did not reach the app, on another instance where there is one.
 
     Attributes:
         attempts: tries after the first; 0 switches retrying off.
-        per_try_timeout_s: after this a try counts as failed; 0 leaves only the route's time-out.
+        per_try_timeout_s: after this a try counts as failed and is repeated, as is one whose connection broke: only for
+            an app whose requests may run twice. 0 leaves only the route's time-out.
     """
 
     attempts: int = Field(default=2, ge=0, le=10)
@@ -54,12 +55,12 @@ class OutlierEjection(Frozen):
 
 
 class RateLimit(Frozen):
-    """A quota for each caller.
+    """A quota for each caller: spent at once if the caller likes, and refilled steadily.
 
     Attributes:
         requests: how many requests a caller may make in ``window_s``.
         window_s: the quota's window in seconds.
-        key: what tells callers apart: their API key (header ``x-api-key``) or their address.
+        key: what tells callers apart: their API key (header ``x-api-key``; without one, their address) or their address.
     """
 
     requests: int = Field(ge=1)

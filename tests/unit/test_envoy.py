@@ -227,6 +227,13 @@ def test_the_admin_interface_is_the_owners_alone_and_cannot_end_envoy() -> None:
     assert not [path for path in admin["allow_paths"] if "/quitquitquit".startswith(path["prefix"])]
 
 
+def test_connections_and_memory_have_a_limit() -> None:
+    told = bootstrap(PurePath("/gateway"), PurePath("/gateway.sock"), 8080, 8081)["overload_manager"]
+    monitors = {each["name"].rpartition(".")[2]: each["typed_config"] for each in told["resource_monitors"]}
+    assert monitors["global_downstream_max_connections"]["max_active_downstream_connections"] == 1024
+    assert monitors["fixed_heap"]["max_heap_size_bytes"] == 512 * 1024 * 1024
+
+
 def test_the_log_has_no_query_and_no_key() -> None:
     told = json.dumps(bootstrap(PurePath("/gateway"), PurePath("/gateway.sock"), 8080, 8081))
     assert "%REQ_WITHOUT_QUERY(X-ENVOY-ORIGINAL-PATH?:PATH)%" in told
