@@ -20,34 +20,31 @@ def configure(level: str, app: str, revision: str = "") -> None:
     """Send everything that logs, through structlog or the standard library, to standard output as JSON lines."""
 
     def named(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        if "source" in event:  # what structlog cannot take under its own name for the name of a logger
+            event["logger"] = event.pop("source")
         event["app"] = app
         if revision:
             event["revision"] = revision
         return event
 
     shared = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
+        structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         named,
         _traced,
         structlog.processors.format_exc_info,
     ]
+    # Our own lines go out directly: a line a request by way of the standard library costs twice as much.
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _without_colours,
@@ -65,6 +62,6 @@ def _without_colours(_logger: WrappedLogger, _method: str, event: EventDict) -> 
     return event
 
 
-def logger(name: str) -> structlog.stdlib.BoundLogger:
+def logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """A structured logger: ``logger(__name__).info("what happened", key=value)``."""
-    return structlog.stdlib.get_logger(name)
+    return structlog.get_logger(source=name)

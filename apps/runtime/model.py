@@ -3,11 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,6 @@ from models.artefact import Artefact, ArtefactError
 from models.store import UnknownModel, resolve
 
 log = logs.logger("apps.runtime.model")
-
-X = TypeVar("X")
 
 Load = Callable[[Artefact, Path, engine.Session], Handler[Any, Any, Any]]
 """Makes the app's handler from an artefact, the folder it is in, and its loaded graph."""
@@ -43,6 +40,13 @@ class Answers:
     results: list[Any]
     preprocess_s: float
     predict_s: float
+
+    def times(self) -> dict[str, float]:
+        """Both times in milliseconds, as apps answer them."""
+        return {
+            "inference_time_ms": round(self.predict_s * 1000, 3),
+            "preprocessing_time_ms": round(self.preprocess_s * 1000, 3),
+        }
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,9 @@ class ServedModel:
     async def running(self, metrics: ModelMetrics) -> AsyncIterator[None]:
         """Load in the background for as long as the app runs."""
         self._metrics = metrics
-        self._decoders = ThreadPoolExecutor(self._settings.threads, thread_name_prefix="decode")
         self.loading = asyncio.create_task(self._start())
         yield
         self.loading.cancel()
-        self._decoders.shutdown(wait=False, cancel_futures=True)
         if self._loaded:
             self._loaded.batcher.close()
 
@@ -97,6 +99,15 @@ class ServedModel:
         if self._loaded is None:
             return self._reason
         return None if self._loaded.batcher.alive else "The inference thread is gone."
+
+    def check_ready(self) -> None:
+        """Nothing, if there are predictions to be had.
+
+        Raises:
+            Problem: 503 with the reason why not.
+        """
+        if self.not_ready:
+            raise unavailable("not-ready", self.not_ready)
 
     def overload(self) -> Problem | None:
         """The refusal of a request that would find the queue full; asked before its body is read."""
@@ -157,15 +168,18 @@ class ServedModel:
             text = f"{len(values)} instances in one request; at most {loaded.batcher.capacity} can wait."
             raise Problem(422, "too-many-instances", text)
         try:
-            loaded.batcher.reserve(len(values))
+            waiting = loaded.batcher.submit(values)
         except QueueFull:
             raise self._shed() from None
-        instances, seconds = await self._decoded(loaded, values)
-        ran: list[Ran[Any]] = await asyncio.gather(*map(loaded.batcher.submit, instances))
+        ran: list[Ran[Any]] = await asyncio.gather(*waiting)
         for one in ran:
             for name in loaded.handler.classes(one.result):
                 self._metrics.predictions.labels(name).inc()
-        return Answers([one.result for one in ran], seconds, max((one.seconds for one in ran), default=0.0))
+        return Answers(
+            [one.result for one in ran],
+            preprocess_s=sum(one.decode_s for one in ran),
+            predict_s=max((one.predict_s for one in ran), default=0.0),
+        )
 
     def encode(self, answers: Answers, parameters: BaseModel) -> list[dict[str, Any]]:
         """Answers as JSON."""
@@ -185,17 +199,6 @@ class ServedModel:
     def _shed(self) -> Problem:
         self._metrics.shed.inc()
         return unavailable("overloaded", f"{self._settings.queue} instances are waiting already; try again shortly.")
-
-    async def _decoded(self, loaded: _Loaded, values: Sequence[object]) -> tuple[list[Any], float]:
-        run = asyncio.get_running_loop().run_in_executor
-        try:
-            timed = await asyncio.gather(*(run(self._decoders, _timed, loaded.handler.decode, one) for one in values))
-        except BaseException:
-            loaded.batcher.release(len(values))
-            raise
-        for _, seconds in timed:
-            self._metrics.preprocess.observe(seconds)
-        return [instance for instance, _ in timed], sum(seconds for _, seconds in timed)
 
     async def _start(self) -> None:
         started = time.perf_counter()
@@ -230,7 +233,15 @@ class ServedModel:
         for size in {1, max_batch}:
             # Every size of batch has its own memory plan; the largest sets what the process will hold.
             await asyncio.to_thread(handler.predict, [handler.example()] * size)
-        batcher = Batcher(handler.predict, self._metrics, max_batch, settings.max_delay_ms / 1000, settings.queue)
+        batcher = Batcher(
+            handler.decode,
+            handler.predict,
+            self._metrics,
+            max_batch=max_batch,
+            max_delay_s=settings.max_delay_ms / 1000,
+            capacity=settings.queue,
+            decoders=settings.threads,
+        )
         return _Loaded(artefact, handler, batcher, instead_of, why)
 
     def _found(self) -> tuple[Path, str | None, str | None]:
@@ -245,8 +256,3 @@ class ServedModel:
             folder = resolve(name, version, stores)
             log.warning("serving the alternative", reason=str(missing))
             return folder, "@".join(self.declared), str(missing)
-
-
-def _timed(decode: Callable[[object], X], value: object) -> tuple[X, float]:
-    started = time.perf_counter()
-    return decode(value), time.perf_counter() - started

@@ -15,6 +15,10 @@ from apps.runtime.metrics import ModelMetrics
 pytestmark = pytest.mark.anyio
 
 
+def decode(value: object) -> int:
+    return int(str(value))
+
+
 class Model:
     """Doubles numbers when it is let: each batch waits for a turn while it is held."""
 
@@ -46,21 +50,16 @@ class Model:
 @contextmanager
 def batching(model: Callable[[Sequence[int]], Sequence[int]], **limits: Any) -> Any:
     batcher = Batcher(
-        model, ModelMetrics(CollectorRegistry()), **{"max_batch": 4, "max_delay_s": 0, "capacity": 8} | limits
+        decode, model, ModelMetrics(CollectorRegistry()), **{"max_batch": 4, "max_delay_s": 0, "capacity": 8} | limits
     )
     yield batcher
     batcher.close()
 
 
-def submit(batcher: Batcher[int, int], *numbers: int) -> list[asyncio.Future[Any]]:
-    batcher.reserve(len(numbers))
-    return [batcher.submit(number) for number in numbers]
-
-
 async def test_one_instance_runs_at_once_and_alone() -> None:
     model = Model()
     with batching(model) as batcher:
-        assert (await submit(batcher, 3)[0]).result == 6
+        assert (await batcher.submit([3])[0]).result == 6
     assert model.batches == [[3]]
 
 
@@ -68,9 +67,9 @@ async def test_what_waits_while_the_model_is_busy_runs_together_next() -> None:
     model = Model()
     model.held = True
     with batching(model) as batcher:
-        first = submit(batcher, 1)
+        first = batcher.submit([1])
         await model.taken()
-        rest = submit(batcher, 2, 3, 4, 5, 6)
+        rest = batcher.submit([2, 3, 4, 5, 6])
         model.go()
         answers = await asyncio.gather(*first, *rest)
     assert [answer.result for answer in answers] == [2, 4, 6, 8, 10, 12]
@@ -80,46 +79,55 @@ async def test_what_waits_while_the_model_is_busy_runs_together_next() -> None:
 async def test_a_delay_gathers_a_full_batch_and_then_waits_no_longer() -> None:
     model = Model()
     with batching(model, max_batch=3, max_delay_s=60) as batcher:
-        await asyncio.gather(*submit(batcher, 1, 2, 3))
+        await asyncio.gather(*batcher.submit([1, 2, 3]))
     assert model.batches == [[1, 2, 3]]
 
 
 async def test_a_delay_ends_with_a_batch_that_is_not_full() -> None:
     with batching(Model(), max_delay_s=0.001) as batcher:
-        assert (await submit(batcher, 1)[0]).result == 2
+        assert (await batcher.submit([1])[0]).result == 2
 
 
 async def test_a_full_queue_refuses_at_once() -> None:
     model = Model()
     model.held = True
     with batching(model, capacity=2) as batcher:
-        running = submit(batcher, 1)
+        running = batcher.submit([1])
         await model.taken()
-        waiting = submit(batcher, 2, 3)
+        waiting = batcher.submit([2, 3])
         assert batcher.waiting == 2
         with pytest.raises(QueueFull):
-            batcher.reserve(1)
+            batcher.submit([4])
         model.go()
         await asyncio.gather(*running, *waiting)
         assert batcher.waiting == 0
-        batcher.reserve(2)
-        batcher.release(2)
 
 
-async def test_places_given_back_are_free_again() -> None:
-    with batching(Model(), capacity=1) as batcher:
-        batcher.reserve(1)
-        batcher.release(1)
-        assert (await submit(batcher, 1)[0]).result == 2
+async def test_a_request_gets_room_for_all_of_its_instances_or_for_none() -> None:
+    with batching(Model(), capacity=2) as batcher:
+        with pytest.raises(QueueFull):
+            batcher.submit([1, 2, 3])
+        assert batcher.waiting == 0
+
+
+async def test_what_cannot_be_decoded_fails_alone_and_gives_its_place_back() -> None:
+    model = Model()
+    with batching(model, capacity=2) as batcher:
+        bad, good = batcher.submit(["no number", 2])
+        with pytest.raises(ValueError, match="no number"):
+            await bad
+        assert (await good).result == 4
+        assert batcher.waiting == 0
+    assert model.batches == [[2]]
 
 
 async def test_a_caller_who_gave_up_never_reaches_the_model() -> None:
     model = Model()
     model.held = True
     with batching(model) as batcher:
-        first = submit(batcher, 1)
+        first = batcher.submit([1])
         await model.taken()
-        gone, stays = submit(batcher, 2, 3)
+        gone, stays = batcher.submit([2, 3])
         gone.cancel()
         model.go()
         assert (await stays).result == 6
@@ -132,12 +140,12 @@ async def test_a_batch_that_everybody_left_is_not_run() -> None:
     model = Model()
     model.held = True
     with batching(model) as batcher:
-        first = submit(batcher, 1)
+        first = batcher.submit([1])
         await model.taken()
-        submit(batcher, 2)[0].cancel()
+        batcher.submit([2])[0].cancel()
         model.go()
         await first[0]
-        assert (await submit(batcher, 3)[0]).result == 6
+        assert (await batcher.submit([3])[0]).result == 6
     assert [2] not in model.batches
 
 
@@ -145,9 +153,9 @@ async def test_one_bad_instance_does_not_fail_its_neighbours() -> None:
     model = Model()
     model.held = True
     with batching(model) as batcher:
-        first = submit(batcher, 1)
+        first = batcher.submit([1])
         await model.taken()
-        good, bad, fine = submit(batcher, 2, 13, 4)
+        good, bad, fine = batcher.submit([2, 13, 4])
         model.go()
         with pytest.raises(ValueError, match="thirteen"):
             await bad
@@ -158,18 +166,18 @@ async def test_one_bad_instance_does_not_fail_its_neighbours() -> None:
 async def test_the_worker_survives_whatever_the_model_raises() -> None:
     with batching(Model()) as batcher:
         with pytest.raises(ValueError, match="thirteen"):
-            await submit(batcher, 13)[0]
+            await batcher.submit([13])[0]
         assert batcher.alive
-        assert (await submit(batcher, 1)[0]).result == 2
+        assert (await batcher.submit([1])[0]).result == 2
 
 
 async def test_a_model_that_loses_an_instance_is_an_error_and_not_a_mixed_up_answer() -> None:
     with batching(lambda batch: list(batch)[1:]) as batcher, pytest.raises(RuntimeError, match="answered 0 of 1"):
-        await submit(batcher, 1)[0]
+        await batcher.submit([1])[0]
 
 
 async def test_closing_runs_what_was_submitted() -> None:
     with batching(Model()) as batcher:
-        answers = submit(batcher, 1, 2)
+        answers = batcher.submit([1, 2])
     assert [(await answer).result for answer in answers] == [2, 4]
     assert not batcher.alive

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from apps.runtime.engine import Session
@@ -54,6 +55,14 @@ def gated(store: Path, **limits: object) -> tuple[Any, Any, list[Gated]]:
     return app_for(settings, handler=handler), settings, made
 
 
+async def shown(client: httpx.AsyncClient, metric: str) -> None:
+    """Wait until the metrics have this line."""
+    while True:
+        if metric in (await client.get("/metrics")).text:
+            return
+        await asyncio.sleep(0)
+
+
 async def test_a_full_queue_sheds_with_503_and_when_to_come_back(store: Path) -> None:
     app, settings, made = gated(store, queue=1)
     async with serving("doubler", app, settings) as client:
@@ -61,8 +70,7 @@ async def test_a_full_queue_sheds_with_503_and_when_to_come_back(store: Path) ->
         running = asyncio.create_task(client.post(PREDICT, json=ONE))
         await made[0].taken()
         waiting = asyncio.create_task(client.post(PREDICT, json=ONE))
-        while "inference_queue_depth 1.0" not in (await client.get("/metrics")).text:
-            pass
+        await shown(client, "inference_queue_depth 1.0")
         shed = await client.post(PREDICT, json=ONE)
         assert shed.status_code == 503
         assert shed.headers["retry-after"] == "1"

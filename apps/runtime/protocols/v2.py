@@ -20,6 +20,8 @@ from apps.runtime.problems import unavailable
 from apps.runtime.protocols import body
 from models.artefact import Tensor
 
+VERSION = version("modelserve")
+
 TENSORS = {
     "requestBody": {
         "required": True,
@@ -62,7 +64,7 @@ def routes(model: ServedModel, names: frozenset[str], drain: Drain) -> APIRouter
     @router.get("")
     async def server() -> dict[str, Any]:
         """The server."""
-        return {"name": "modelserve", "version": version("modelserve"), "extensions": []}
+        return {"name": "modelserve", "version": VERSION, "extensions": []}
 
     @router.get("/health/live")
     async def live() -> dict[str, bool]:
