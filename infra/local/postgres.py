@@ -99,6 +99,7 @@ class PostgresProvider(server.ServerProvider):
     def prepare(self, home: Home, port: int, props: dict[str, Any]) -> None:
         """Make the data folder, at once or not at all, and the superuser's password with it."""
         data = home.data / self.name
+        server_binaries = server_for(data, installed())
         if (data / "PG_VERSION").exists():
             if not passfile(home, SUPERUSER).exists():
                 raise LocalError(
@@ -106,14 +107,13 @@ class PostgresProvider(server.ServerProvider):
                     "  Bring the file back, or remove the folder to start empty."
                 )
             return
-        server_for_new = server_for(data, installed())
         with tempfile.TemporaryDirectory(dir=home.data, prefix="postgres-") as folder:
             password = Path(folder) / "password"
             write_private(password, write_password(passfile(home, SUPERUSER), SUPERUSER))
             made = subprocess.run(
                 [
                     *_unprivileged(),
-                    str(server_for_new / "bin" / "initdb"),
+                    str(server_binaries / "bin" / "initdb"),
                     *("--pgdata", f"{folder}/data", "--username", SUPERUSER, f"--pwfile={password}"),
                     *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"),
                 ],

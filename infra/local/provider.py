@@ -1,11 +1,17 @@
 """What the dynamic providers of the local stack share."""
 
 import logging
+import os
 import sys
+import threading
+import time
+from functools import cache
 from typing import Any
 
+import psutil
 from pulumi.dynamic import ConfigureRequest, ResourceProvider
 
+from infra.local import orphans
 from infra.local.home import LocalError
 
 
@@ -16,8 +22,9 @@ class Provider(ResourceProvider):
     serialize_as_secret_always = False
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Let the engine show the message of a LocalError alone."""
+        """Let the engine show the message of a LocalError alone, and end with the engine."""
         logging.getLogger("grpc._server").addFilter(_is_ours)
+        _end_with_engine()
 
     def say(self, text: str) -> None:
         """Tell the user about something that takes long; Pulumi shows what its plugins write here."""
@@ -29,6 +36,21 @@ def read_state(now: dict[str, Any], before: dict[str, Any]) -> str:
     if now["state"] == "RUNNING" and now["restarts"] > before["restarts"]:
         return "RESTARTED"
     return now["state"]
+
+
+@cache
+def _end_with_engine() -> None:
+    """Watch the engine from a thread: killed, it leaves its plugins running, at work on what nobody will record."""
+    # Our parent is the shell script that the SDK starts plugins with.
+    ancestors = psutil.Process().parents()
+    if len(ancestors) > 1:
+        threading.Thread(target=_exit_after, args=(ancestors[1],), daemon=True).start()
+
+
+def _exit_after(engine: psutil.Process) -> None:
+    while not orphans.has_ended(engine):
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
