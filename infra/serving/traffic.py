@@ -60,7 +60,7 @@ class RateLimit(Frozen):
     Attributes:
         requests: how many requests a caller may make in ``window_s``.
         window_s: the quota's window in seconds.
-        key: what tells callers apart: their API key (header ``x-api-key``; without one, their address) or their address.
+        key: what tells callers apart: their API key (header ``x-api-key``; address where there is none) or address.
     """
 
     requests: int = Field(ge=1)
