@@ -1,11 +1,13 @@
 """What all commands share: the stack they are asked about, and how they say things."""
 
+import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 160)
+"""Into a file or a pipe lines are as long as they need to be, within reason."""
 errors = Console(stderr=True)
 
 Stack = Annotated[str, typer.Option("--stack", "-s", help="The stack to ask about.", metavar="NAME")]

@@ -131,7 +131,7 @@ def _serves(addresses: list[str]) -> str:
 def _print(deployed: Deployment, found: list[Instance]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("app", "url", "serves", "traffic", "processes", "ready"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=column in ("app", "url"), overflow="fold")
     for each in found:
         traffic = f"{each.weight} %" + (f" + {each.mirror} % copied" if each.mirror else "")
         pids = ", ".join(f"{w.pid} up {_age(w.age_s)}" if w.pid else w.state for w in each.processes)
