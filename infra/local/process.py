@@ -58,11 +58,14 @@ class ProcessProvider(Provider):
         """Start what died, restart what hangs, and stop what an interrupted run left behind."""
         supervisord = _confirm(_olds, _id)
         self._sweep(supervisord, _olds["name"], _id)
-        hangs = any(worker.up and worker.age_s > _news["ready_timeout_s"] for worker in supervisord.look(_id))
-        if hangs and _state(supervisord, _olds, _id) == "UNREADY":
-            self.say(f"{_id} runs but does not answer: restarting it")
+        state, at = _state(supervisord, _olds, _id), _ports(_olds)
+        hangs = any(worker.age_s > _news["ready_timeout_s"] for worker in supervisord.look(_id))
+        if state != "RUNNING" and (state != "UNREADY" or hangs):
+            self.say(f"{_id} is {state}: starting it again")
             supervisord.stop(_id, self.say)
-        self._run(supervisord, _news, _id, _ports(_olds))
+            if not all(ports.is_free(port) for port in at):  # somebody took one meanwhile
+                at = _choose_ports(supervisord, _id, len(at))
+        self._run(supervisord, _news, _id, at)
         return UpdateResult(_outputs(supervisord, _news, _id))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:

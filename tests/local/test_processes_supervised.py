@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 import sys
 import tempfile
@@ -119,6 +120,16 @@ def test_a_hanging_process_is_restarted(home: Home, app: tuple[str, dict[str, An
     assert mended
     assert mended["state"] == "RUNNING"
     assert mended["ports"] == outs["ports"]
+
+
+def test_a_port_that_was_lost_to_somebody_else_is_given_up(home: Home, app: tuple[str, dict[str, Any]]) -> None:
+    program, outs = app
+    Supervisord(home).stop(program, quiet)
+    with socket.create_server((ports.LOOPBACK, int(outs["ports"][0]))):
+        mended = ProcessProvider().update(program, outs, props(home)).outs
+    assert mended
+    assert mended["state"] == "RUNNING"
+    assert mended["ports"] != outs["ports"]
 
 
 def test_what_was_removed_behind_our_back_is_made_again(home: Home, app: tuple[str, dict[str, Any]]) -> None:
