@@ -4,7 +4,7 @@ The only reader of Pulumi's configuration and of ``apps/<app>/app.yaml``.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -170,6 +170,12 @@ def serving_specs(settings: Settings, stack: str, folder: Path = CHECKOUT / "app
             )
     found = [_spec(files[name], settings.apps.get(name, {}), stack) for name in files]
     specs = [spec for spec in found if spec]
+    _check_needs(specs, stack)
+    _check_routes(specs)
+    return specs
+
+
+def _check_needs(specs: Sequence[ServingSpec], stack: str) -> None:
     names = {spec.name for spec in specs}
     for spec in specs:
         for need in spec.needs:
@@ -178,7 +184,18 @@ def serving_specs(settings: Settings, stack: str, folder: Path = CHECKOUT / "app
                     f"apps/{spec.name}/app.yaml: needs names {need}, which this stack does not have.\n"
                     f"  Remove it from needs, or enable {need} in Pulumi.{stack}.yaml."
                 )
-    return specs
+
+
+def _check_routes(specs: Sequence[ServingSpec]) -> None:
+    owners: dict[str, str] = {}
+    for spec in specs:
+        for route in spec.routes:
+            other = owners.setdefault(route.prefix, spec.name)
+            if other != spec.name:
+                raise SettingsError(
+                    f"apps/{spec.name}/app.yaml: routes has {route.prefix}, which {other} has already.\n"
+                    "  Give one of them another prefix."
+                )
 
 
 def _spec(file: Path, override: Mapping[str, Any], stack: str) -> ServingSpec | None:

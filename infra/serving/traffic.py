@@ -4,6 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+UINT32 = 2**32 - 1
+"""Envoy counts bytes of a body and tokens of a quota in 32 bits."""
+
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 
@@ -63,9 +66,9 @@ class RateLimit(Frozen):
         key: what tells callers apart: their API key (header ``x-api-key``; address where there is none) or address.
     """
 
-    requests: int = Field(ge=1)
+    requests: int = Field(ge=1, le=UINT32)
     window_s: int = Field(default=60, ge=1)
-    key: Literal["api-key", "address"] = "api-key"
+    key: Literal["address", "api-key"] = "address"
 
 
 class TrafficPolicy(Frozen):
@@ -81,7 +84,7 @@ class TrafficPolicy(Frozen):
     """
 
     timeout_s: float = Field(default=30, gt=0)
-    max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1)
+    max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1, le=UINT32)
     retries: Retries = Retries()
     outlier_ejection: OutlierEjection = OutlierEjection()
     rate_limit: RateLimit | None = None

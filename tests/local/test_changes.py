@@ -84,7 +84,8 @@ def test_a_canary_gets_its_weight_of_the_requests(
     with httpx.Client(base_url=platform.gateway) as client:
         for _ in range(5000):
             served[client.get("/detector/v2").headers["x-modelserve-revision"].rpartition("@")[2]] += 1
-    assert 450 <= served[second_version] <= 550, served
+    # 500 are expected; five standard deviations of a binomial are 106.
+    assert 394 <= served[second_version] <= 606, served
 
 
 def test_a_mirror_gets_a_copy_of_each_while_stable_answers(

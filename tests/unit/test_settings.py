@@ -124,3 +124,11 @@ def test_a_canary_needs_a_model(apps: Path) -> None:
 def test_broken_yaml_is_refused_with_the_line(apps: Path) -> None:
     (apps / "echo" / "app.yaml").write_text("name: [")
     assert "line 1" in spec_refusal(apps)
+
+
+def test_two_apps_cannot_have_the_same_path(apps: Path) -> None:
+    for name in ("echo", "other"):
+        (apps / name).mkdir(exist_ok=True)
+        text = f"name: {name}\nsummary: Echoes.\ncommand: [x]\nroutes: [{{prefix: /echo/}}]\n"
+        (apps / name / "app.yaml").write_text(text)
+    assert "apps/other/app.yaml: routes has /echo/, which echo has already" in spec_refusal(apps)
