@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore, ObjectStore, from_url
 
 from apps.images.faults import Full, Unavailable
 
@@ -30,14 +30,7 @@ class Contents:
             ValueError: the URL is none of a store, or its folder cannot be made.
         """
         try:
-            if url.startswith("file:"):
-                self._store = from_url(url, mkdir=True)
-            else:
-                self._store = from_url(
-                    url,
-                    client_options={"connect_timeout": timedelta(seconds=3), "timeout": timedelta(seconds=10)},
-                    retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
-                )
+            self._store = from_url(url, mkdir=True) if url.startswith("file:") else _remote(url)
         except BaseError as error:
             raise ValueError(f"OBJECT_STORE_URL cannot be opened: {_first_line(error)}") from error
         self._folder = self._store.prefix if isinstance(self._store, LocalStore) else None
@@ -99,6 +92,19 @@ class Contents:
                         raise
                     await self._store.put_async(MARKER, b"")
                 self._checked = True
+
+
+def _remote(url: str) -> ObjectStore:
+    return from_url(
+        url,
+        client_options={
+            "connect_timeout": timedelta(seconds=3),
+            "timeout": timedelta(seconds=10),
+            # Options given here replace those of the environment; who names an endpoint without TLS means it.
+            "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),
+        },
+        retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+    )
 
 
 def _key(image_id: UUID) -> str:

@@ -77,24 +77,29 @@ class Detector:
 
 
 @asynccontextmanager
-async def detector() -> AsyncIterator[Detector]:
-    """A detector on a port of its own; it answers at once unless its ``hold`` is cleared."""
-    playing = Detector()
-    playing.hold.set()
-    app = Starlette(routes=[Route("/predict", playing.predict, methods=["POST"])])
-    config = uvicorn.Config(app, log_config=None, access_log=False)
+async def served(routes: list[Route]) -> AsyncIterator[str]:
+    """Routes on a port of their own, over real HTTP; the base URL."""
+    config = uvicorn.Config(Starlette(routes=routes), log_config=None, access_log=False)
     config.load()
     state = ServerState()
     # The protocol without uvicorn.Server, whose loop takes 0.2 s to notice that a test is over.
     server = await asyncio.get_running_loop().create_server(
         lambda: config.http_protocol_class(config=config, server_state=state, app_state={}), "127.0.0.1", 0
     )
-    playing.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
-        yield playing
-    playing.hold.set()
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     for connection in tuple(state.connections):
         connection.shutdown()
+
+
+@asynccontextmanager
+async def detector() -> AsyncIterator[Detector]:
+    """A detector that answers at once unless its ``hold`` is cleared."""
+    playing = Detector()
+    playing.hold.set()
+    async with served([Route("/predict", playing.predict, methods=["POST"])]) as playing.url:
+        yield playing
+        playing.hold.set()
 
 
 @dataclass
