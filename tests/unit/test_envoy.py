@@ -193,13 +193,17 @@ def test_equal_content_has_equal_versions_and_other_content_another() -> None:
 
 
 def test_callers_without_a_key_are_counted_by_address() -> None:
-    told = quota.quota((app(rate_limit=RateLimit(requests=5, window_s=10)),))
+    told = quota.quota((app(rate_limit=RateLimit(requests=5, window_s=10, key="api-key")),))
     keys = [[entry["key"] for entry in each["entries"]] for each in told["descriptors"]]
     assert keys == [["app", "api-key"], ["app", "anonymous", "remote_address"]]
 
 
 def test_an_app_has_one_quota_for_all_its_routes_and_versions() -> None:
-    limited = app(prefixes=("/a/", "/b/"), rate_limit=RateLimit(requests=5), canary=Canary(version="1.1.0", weight=50))
+    limited = app(
+        prefixes=("/a/", "/b/"),
+        rate_limit=RateLimit(requests=5, key="api-key"),
+        canary=Canary(version="1.1.0", weight=50),
+    )
     told = [route["metadata"]["filter_metadata"]["modelserve"] for route in forwards(limited)]
     assert len(told) == 4
     assert {each["quota-by-api-key"] for each in told} == {"echo"}
@@ -212,7 +216,10 @@ def test_a_caller_is_told_to_wait_until_it_has_a_request_again(requests: int, wi
 
 def test_only_limited_apps_are_counted() -> None:
     assert routes.QUOTA_FILTER not in forwards(app())[0]["typed_per_filter_config"]
-    assert routes.QUOTA_FILTER in forwards(app(rate_limit=RateLimit(requests=5)))[0]["typed_per_filter_config"]
+    assert (
+        routes.QUOTA_FILTER
+        in forwards(app(rate_limit=RateLimit(requests=5, key="api-key")))[0]["typed_per_filter_config"]
+    )
 
 
 def test_everything_is_bound_to_the_loopback_interface() -> None:
