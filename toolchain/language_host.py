@@ -31,6 +31,9 @@ FAILED_AND_SAID_SO = 32
 MESSAGE_LIMIT_BYTES = 400 * 1024 * 1024
 """The SDK's own gRPC limit (``pulumi.runtime._grpc_settings``)."""
 
+ORPHAN_CHECK_S = 2
+"""An engine that was killed tells nobody; we end this much later."""
+
 
 class LanguageHost(LanguageRuntimeServicer):
     """The protocol, one child process a program.
@@ -173,7 +176,9 @@ def main() -> None:
         signal.signal(sign, lambda *_: ended.set())
     server.start()
     print(port, flush=True)
-    ended.wait()
+    engine_process = os.getppid()
+    while not ended.wait(ORPHAN_CHECK_S) and os.getppid() == engine_process:
+        pass
     host.end_children()
     server.stop(grace=1).wait()
 

@@ -115,6 +115,8 @@ def failure(command: list[str], status: int, written: str) -> str:
     message = f"{' '.join(command[:4])} ended with status {status}:\n    {last}"
     if "no space left on device" in written.lower():
         return f"{message}\n  {disk_full()}"
+    if "certificate" in written.lower():
+        return f"{message}\n  {NO_TRUST}"
     if any(sign in written.lower() for sign in NO_NETWORK):
         return f"{message}\n  {NO_ROUTE}"
     return message
@@ -123,6 +125,10 @@ def failure(command: list[str], status: int, written: str) -> str:
 NO_ROUTE = (
     "The package index could not be reached. Check the network and HTTPS_PROXY; for a mirror, set PIP_INDEX_URL "
     "(Python packages) and GOPROXY (Go modules)."
+)
+NO_TRUST = (
+    "A server's certificate is not trusted here. Install ca-certificates, or name your organisation's file: "
+    "SSL_CERT_FILE (Python packages, Go modules) and PIP_CERT."
 )
 
 

@@ -58,8 +58,8 @@ def install_packages() -> None:
 
 
 def uv_environment() -> dict[str, str]:
-    """The environment for uv, which takes pip's index from us because it does not read pip's settings."""
-    env = os.environ | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+    """The environment for uv: trusts whom the system trusts, and takes the index that pip is set to."""
+    env = {"UV_SYSTEM_CERTS": "true"} | os.environ | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
     env.pop("VIRTUAL_ENV", None)
     if "UV_DEFAULT_INDEX" not in env and (index := _index_of_pip()):
         env["UV_DEFAULT_INDEX"] = index

@@ -11,7 +11,7 @@ PULUMI_VERSION = module_version("pulumi", PULUMI_SDK)
 PROMETHEUS_RELEASE = "3.15.0"
 """The module's version counts differently: 0.315.0."""
 
-UV = Tool("uv", ("uv",), at_least("0.8.0"), (Wheel("uv", "bin/uv"),), probe="--version")
+UV = Tool("uv", ("uv",), at_least("0.13.0"), (Wheel("uv", "bin/uv"),), probe="--version")
 
 PULUMI = Tool(
     "pulumi",
