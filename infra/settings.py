@@ -87,7 +87,7 @@ class Data(Frozen):
         retain: keep them when the stack is destroyed, for the next ``up``.
     """
 
-    retain: bool = False
+    retain: bool = True
 
 
 class Settings(Frozen):
@@ -176,13 +176,18 @@ def serving_specs(settings: Settings, stack: str, folder: Path = CHECKOUT / "app
 
 
 def _check_needs(specs: Sequence[ServingSpec], stack: str) -> None:
-    names = {spec.name for spec in specs}
+    paths = {spec.name: {route.prefix for route in spec.routes} for spec in specs}
     for spec in specs:
         for need in spec.needs:
-            if need not in names:
+            if need not in paths:
                 raise SettingsError(
                     f"apps/{spec.name}/app.yaml: needs names {need}, which this stack does not have.\n"
                     f"  Remove it from needs, or enable {need} in Pulumi.{stack}.yaml."
+                )
+            if f"/{need}/" not in paths[need]:
+                raise SettingsError(
+                    f"apps/{spec.name}/app.yaml: needs names {need}, which the gateway does not have at /{need}/.\n"
+                    f"  Give apps/{need}/app.yaml a route with the prefix /{need}/."
                 )
 
 

@@ -45,7 +45,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
             cores=os.cpu_count() or 1,
             database_url=_database(spec, home, postgres, retain),
             object_store_url=_objects(spec, home, retain),
-            redis_url_file=redis.url_file,
+            redis_url_file=redis.url_file if spec.cache.ttl_s else None,
         )
         stable = _version(spec.name, spec.name, process.render(spec, around), home)
         canary = process.render_canary(spec, around)

@@ -32,16 +32,23 @@ def files(platform: Platform) -> set[str]:
     return {str(file.relative_to(own)) for file in own.rglob("*") if file.is_file() and "log" not in file.parts}
 
 
-def test_destroy_leaves_no_process_port_or_data_and_up_works_again(bare: Platform, coins: bytes) -> None:
+def test_destroy_leaves_no_process_or_port_and_up_finds_the_pictures_again(bare: Platform, coins: bytes) -> None:
     bare.up()
-    assert bare.post("/images/", coins).status_code == 201
+    stored = bare.post("/images/", coins).json()
     bare.destroy()
     assert bare.processes() == []
-    assert files(bare) == set()
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{bare.gateway}/")
     bare.up()
+    assert httpx.get(f"{bare.gateway}/images/{stored['id']}/objects").json()["objects"] == stored["objects"]
+
+
+def test_what_is_not_retained_is_gone_with_the_stack(bare: Platform, coins: bytes) -> None:
+    bare.configure("data.retain", False)
+    bare.up()
     assert bare.post("/images/", coins).status_code == 201
+    bare.destroy()
+    assert files(bare) == set()
 
 
 def test_up_works_after_an_up_that_was_interrupted(bare: Platform, coins: bytes) -> None:

@@ -132,3 +132,9 @@ def test_two_apps_cannot_have_the_same_path(apps: Path) -> None:
         text = f"name: {name}\nsummary: Echoes.\ncommand: [x]\nroutes: [{{prefix: /echo/}}]\n"
         (apps / name / "app.yaml").write_text(text)
     assert "apps/other/app.yaml: routes has /echo/, which echo has already" in spec_refusal(apps)
+
+
+def test_an_app_that_others_need_has_a_path_of_its_name(apps: Path) -> None:
+    (apps / "caller").mkdir()
+    (apps / "caller" / "app.yaml").write_text("name: caller\nsummary: Calls.\ncommand: [x]\nneeds: [echo]\n")
+    assert "needs names echo, which the gateway does not have at /echo/" in spec_refusal(apps)
