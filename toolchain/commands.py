@@ -65,7 +65,7 @@ def lock() -> int:
     project = tomllib.loads((places.CHECKOUT / "pyproject.toml").read_text())
     build = "\n".join(project["build-system"]["requires"])
     for name, source, given in (
-        ("dev", ["pyproject.toml", "--group", "dev"], ""),
+        ("dev", ["pyproject.toml", "--group", "dev", "--group", "cloud"], ""),
         ("train", ["pyproject.toml", "--group", "train"], ""),
         ("build", ["-"], build),
         ("uv", ["-"], _pinned("uv")),
