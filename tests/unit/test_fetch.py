@@ -1,0 +1,163 @@
+"""Set-up without a hub, with a mirror and with a hub: what is made, what is said, and what a second call costs."""
+
+import os
+import shutil
+from pathlib import Path
+
+import huggingface_hub
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from models import fetch
+from models.artefact import Artefact
+from models.efficientnet_lite0 import export as efficientnet_lite0
+from models.imagenet.graph import signature
+from models.resnet50 import export as resnet50
+
+WEIGHTS = "timm/resnet50.tv_in1k/model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def lite0(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "efficientnet_lite0" / "1.0.0"
+    efficientnet_lite0.make(folder)
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lite0: Path) -> Path:
+    """A cache that has EfficientNet-Lite0 already, and a hub that does not answer."""
+    monkeypatch.setenv("MODELSERVE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv(fetch.MIRROR, raising=False)
+    monkeypatch.setattr(fetch, "_hub_answers", lambda: False)
+    shutil.copytree(lite0, tmp_path / "cache/artefacts/efficientnet_lite0/1.0.0")
+    return tmp_path / "cache"
+
+
+def artefact(folder: Path) -> Path:
+    """A stand-in for ResNet50: what fetch does with it does not depend on its weights."""
+    Artefact.write(
+        folder,
+        {"model.onnx": b"weights"},
+        format="onnx",
+        license="BSD-3-Clause",
+        provenance="a test",
+        made_by="a test",
+        signature=signature(224),
+        preprocess={},
+        metrics={},
+    )
+    return folder
+
+
+def test_without_anything_efficientnet_is_made(cache: Path) -> None:
+    shutil.rmtree(cache)
+    assert fetch.main() == 0
+    assert Artefact.load(cache / "artefacts/efficientnet_lite0/1.0.0").name == "efficientnet_lite0"
+
+
+def test_without_a_hub_one_line_says_what_serves_and_how_to_give_a_mirror(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fetch.main() == 0
+    said = capsys.readouterr().out
+    assert "the hub cannot be reached, so the classifier serves efficientnet_lite0" in said
+    assert f"folder with {WEIGHTS}: MODELSERVE_MIRROR=/folder python -m models.fetch" in said
+
+
+def test_a_hub_that_did_not_answer_is_not_asked_again_the_same_day(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetch.main()
+    monkeypatch.setattr(fetch, "_hub_answers", lambda: pytest.fail("asked again"))
+    assert fetch.main() == 0
+    assert f"remove {cache / 'hub-unreachable'} to ask again" in capsys.readouterr().out
+
+
+def test_it_is_asked_again_a_day_later(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch.main()
+    os.utime(cache / "hub-unreachable", (0, 0))
+    asked: list[bool] = []
+    monkeypatch.setattr(fetch, "_hub_answers", lambda: bool(asked.append(True)))
+    fetch.main()
+    assert asked == [True]
+
+
+def test_a_mirror_given_later_is_picked_up(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch.main()
+    artefact(tmp_path / "mirror/resnet50/1.0.0")
+    monkeypatch.setenv(fetch.MIRROR, str(tmp_path / "mirror"))
+    assert fetch.main() == 0
+    assert Artefact.load(cache / "artefacts/resnet50/1.0.0").provenance == "a test"
+
+
+def test_a_mirror_of_the_hub_is_turned_into_an_artefact(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / WEIGHTS).parent.mkdir(parents=True)
+    (tmp_path / WEIGHTS).write_bytes(b"weights")
+    made: list[tuple[Path, str]] = []
+
+    def make(folder: Path, weights: Path, source: str) -> Artefact:
+        made.append((weights, source))
+        return Artefact.load(artefact(folder))
+
+    monkeypatch.setattr(resnet50, "make", make)
+    monkeypatch.setenv(fetch.MIRROR, str(tmp_path))
+    assert fetch.main() == 0
+    assert made == [(tmp_path / WEIGHTS, "timm/resnet50.tv_in1k from a mirror")]
+
+
+def test_an_empty_mirror_is_named_and_the_hub_is_left_alone(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fetch, "_hub_answers", lambda: pytest.fail("asked the hub"))
+    monkeypatch.setenv(fetch.MIRROR, str(tmp_path / "none"))
+    assert fetch.main() == 0
+    assert f"{fetch.MIRROR}={tmp_path / 'none'} has neither {WEIGHTS} nor resnet50/1.0.0/" in capsys.readouterr().out
+
+
+def test_wrong_weights_in_a_mirror_fail_set_up_with_a_reason(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / WEIGHTS).parent.mkdir(parents=True)
+    save_file({"fc.bias": np.zeros((10,), np.float32)}, tmp_path / WEIGHTS)
+    monkeypatch.setenv(fetch.MIRROR, str(tmp_path))
+    assert fetch.main() == 1
+    assert "they are not ResNet50's" in capsys.readouterr().err
+
+
+def test_the_hub_s_commit_becomes_part_of_the_provenance(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources: list[str] = []
+
+    def make(folder: Path, weights: Path, source: str) -> Artefact:
+        sources.append(source)
+        return Artefact.load(artefact(folder))
+
+    def download(repository: str, file: str, cache_dir: Path) -> str:
+        return f"{cache_dir}/models--x/snapshots/c0ffee/{file}"
+
+    monkeypatch.setattr(fetch, "_hub_answers", lambda: True)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(resnet50, "make", make)
+    assert fetch.main() == 0
+    assert sources == ["timm/resnet50.tv_in1k at commit c0ffee"]
+
+
+def test_what_is_there_is_left_as_it_is(cache: Path) -> None:
+    artefact(cache / "artefacts/resnet50/1.0.0")
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
+    assert fetch.main() == 0
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == before
+
+
+def test_a_damaged_artefact_is_made_again(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = cache / "artefacts/efficientnet_lite0/1.0.0/model.onnx"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    assert fetch.main() == 0
+    assert "damaged, so it is made again" in capsys.readouterr().out
+    assert weights.read_bytes() == whole
