@@ -34,7 +34,7 @@ class Settings(RuntimeSettings):
 
     @field_validator("url_ports", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
+    def _split_ports(cls, value: object) -> object:
         return value.split(",") if isinstance(value, str) else value
 
 

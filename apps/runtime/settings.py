@@ -67,7 +67,7 @@ class Settings(BaseSettings):
 
     @field_validator("model_stores", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
+    def _split_stores(cls, value: object) -> object:
         return [Path(folder) for folder in value.split(os.pathsep) if folder] if isinstance(value, str) else value
 
 

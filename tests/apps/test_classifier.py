@@ -187,10 +187,13 @@ async def test_what_is_no_picture_behind_a_url_is_refused(shelved: httpx.AsyncCl
     assert answer.status_code == 415
 
 
-def test_settings_of_its_own_are_read_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_its_own_are_read_beside_those_of_every_app(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOP_K_PREDICTIONS", "3")
     monkeypatch.setenv("URL_PORTS", "80,8080")
-    assert (Settings().top_k_predictions, Settings().url_ports) == (3, (80, 8080))
+    monkeypatch.setenv("MODEL_STORES", "/a:/b")
+    settings = Settings()
+    assert (settings.top_k_predictions, settings.url_ports) == (3, (80, 8080))
+    assert settings.model_stores == (Path("/a"), Path("/b"))
     monkeypatch.setenv("TOP_K_PREDICTIONS", "0")
     with pytest.raises(ValidationError):
         Settings()
