@@ -25,8 +25,8 @@ from pulumi.runtime.proto import language_pb2 as wire
 from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 from pulumi.runtime.proto.language_pb2_grpc import LanguageRuntimeServicer
 
-FAILED_AND_SAID_SO = 32
-"""Exit status of ``pulumi-language-python-exec`` when the program's error has been shown to the user already."""
+FAILED_AND_SAID_SO = (1, 32)
+"""Exit statuses of ``pulumi-language-python-exec`` after it has shown the error: a ``RunError``; any other exception."""
 
 MESSAGE_LIMIT_BYTES = 400 * 1024 * 1024
 """The SDK's own gRPC limit (``pulumi.runtime._grpc_settings``)."""
@@ -96,7 +96,7 @@ class LanguageHost(LanguageRuntimeServicer):
             output=None,
         )
         status = self._end(child)
-        if status == FAILED_AND_SAID_SO:
+        if status in FAILED_AND_SAID_SO:
             return wire.RunResponse(bail=True)
         return wire.RunResponse(error=f"Program exited with status {status}" if status else "")
 
