@@ -203,7 +203,8 @@ class Cluster(pulumi.ComponentResource):
 
 def _kubeconfig(name: str, endpoint: str, certificate_authority: str, region: str) -> str:
     command = {
-        "apiVersion": "client.authentication.k8s.io/v1",
+        # What ``aws eks update-kubeconfig`` writes; not every client knows v1.
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
         "command": "aws",
         "args": ["--region", region, "eks", "get-token", "--cluster-name", name, "--output", "json"],
         "interactiveMode": "Never",

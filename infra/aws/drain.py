@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pulumi
+from httpx2 import HTTPError
 from lightkube import Client, KubeConfig
-from lightkube.core.exceptions import ApiError
+from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.resources.core_v1 import PersistentVolume, PersistentVolumeClaim, Service
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
@@ -40,23 +41,37 @@ class Drain(Resource, module="aws", name="Drain"):
             kubeconfig: how to reach the cluster, as JSON and without a credential.
             opts: with what has to outlive the drain in ``depends_on``.
         """
-        super().__init__(_Drain(), name, {"kubeconfig": kubeconfig}, opts)
+        super().__init__(DrainProvider(), name, {"kubeconfig": kubeconfig}, opts)
 
 
-class _Drain(ResourceProvider):
+class DrainProvider(ResourceProvider):
+    """What the engine calls; pickled by its name."""
+
     serialize_as_secret_always = False
 
     def create(self, props: dict[str, Any]) -> CreateResult:
+        """Stand ready; nothing is made."""
         return CreateResult("drain", props)
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        """Follow the cluster."""
         return DiffResult(changes=_olds["kubeconfig"] != _news["kubeconfig"])
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+        """Remember where the cluster is now."""
         return UpdateResult(_news)
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        drain(Client(KubeConfig.from_dict(json.loads(_props["kubeconfig"]))), lambda: time.sleep(PAUSE_S))
+        """Drain the cluster."""
+        try:
+            drain(Client(KubeConfig.from_dict(json.loads(_props["kubeconfig"]))), lambda: time.sleep(PAUSE_S))
+        # OSError: no ``aws`` command, or a certificate that cannot be read.
+        except (HTTPError, ConfigError, OSError) as error:
+            raise DrainError(
+                f"The cluster cannot be reached to drain it: {error}\n"
+                "  Run pulumi destroy from where its API is open to you (VPN, cluster.private_cidrs), as one of its "
+                "admins.\n  If the cluster is gone already: pulumi state delete and the URN of this resource."
+            ) from error
 
 
 def drain(client: Client, pause: Callable[[], None]) -> None:

@@ -2,11 +2,16 @@
 
 import asyncio
 import json
+import os
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pulumi
 import pytest
+from lightkube import Client, KubeConfig
+from lightkube.resources.core_v1 import Node
 from pulumi_aws import eks
 
 from infra import versions
@@ -124,6 +129,27 @@ def test_the_kubeconfig_holds_no_credential() -> None:
     (user,) = json.loads(made()[1])["users"]
     assert list(user["user"]) == ["exec"]
     assert user["user"]["exec"]["args"][2:4] == ["eks", "get-token"]
+
+
+def test_whoever_holds_the_kubeconfig_comes_in_with_a_token_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = json.dumps({"apiVersion": "client.authentication.k8s.io/v1beta1", "status": {"token": "mine"}})
+    aws = tmp_path / "aws"
+    aws.write_text(f"#!/bin/sh\necho '{token}'\n")
+    aws.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    config = json.loads(made()[1])
+    # Its certificate authority is not one, here.
+    config["clusters"][0]["cluster"] = {"server": "http://eks.example"}
+    shown: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        shown.append(request.headers["Authorization"])
+        return httpx2.Response(200, json={"items": [], "metadata": {}})
+
+    list(Client(KubeConfig.from_dict(config), transport=httpx2.MockTransport(answer)).list(Node))
+    assert shown == ["Bearer mine"]
 
 
 def test_a_protected_cluster_refuses_to_go() -> None:

@@ -1,5 +1,6 @@
 """The drain of a cluster that goes: what it deletes, what it waits for, and when it gives up."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import httpx2
 import pytest
 from lightkube import Client, KubeConfig
 
-from infra.aws.drain import ROUNDS, DrainError, drain
+from infra.aws.drain import ROUNDS, DrainError, DrainProvider, drain
 
 Thing = dict[str, Any]
 CONFIG = {
@@ -93,3 +94,14 @@ def test_what_does_not_let_go_is_named_with_what_to_do() -> None:
     with pytest.raises(DrainError, match=r"PersistentVolume pvc-1.*\n.*Delete the pods that use them"):
         Api(persistentvolumes=[volume("pvc-1")]).drain(lambda: waited.append(1))
     assert len(waited) == ROUNDS
+
+
+def test_a_cluster_out_of_reach_is_said_with_what_to_do() -> None:
+    users = [
+        {
+            "name": "u",
+            "user": {"exec": {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "no-such-aws"}},
+        }
+    ]
+    with pytest.raises(DrainError, match=r"no-such-aws(.|\n)*cluster.private_cidrs"):
+        DrainProvider().delete("drain", {"kubeconfig": json.dumps(CONFIG | {"users": users})})
