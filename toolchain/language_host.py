@@ -26,7 +26,7 @@ from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 from pulumi.runtime.proto.language_pb2_grpc import LanguageRuntimeServicer
 
 FAILED_AND_SAID_SO = (1, 32)
-"""Exit statuses of ``pulumi-language-python-exec`` after it has shown the error: a ``RunError``; any other exception."""
+"""Exit statuses of ``pulumi-language-python-exec`` that come with a shown error: ``RunError``; any other exception."""
 
 MESSAGE_LIMIT_BYTES = 400 * 1024 * 1024
 """The SDK's own gRPC limit (``pulumi.runtime._grpc_settings``)."""
