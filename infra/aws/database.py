@@ -64,6 +64,8 @@ class Database(pulumi.ComponentResource):
     """Name of the database made at first."""
     url: pulumi.Output[str]
     """``postgresql://`` URL without user or password; it insists on the server's certificate."""
+    identifier: pulumi.Output[str]
+    """The instance as CloudWatch names it."""
     secret_arn: pulumi.Output[str]
     """Secrets Manager entry with ``username`` and ``password``; RDS changes it on schedule."""
 
@@ -137,7 +139,7 @@ class Database(pulumi.ComponentResource):
             opts=child,
         )
 
-        self.address = instance.address
+        self.address, self.identifier = instance.address, instance.identifier
         self.port = instance.port
         self.url = pulumi.Output.format("postgresql://{}:{}/{}?sslmode=verify-full", self.address, self.port, self.name)
         self.register_outputs(

@@ -54,6 +54,10 @@ class Edge(pulumi.ComponentResource):
     """Where clients call."""
     target_group_arn: pulumi.Output[str]
     """Takes the gateway's pods (``TargetGroupBinding``); known once the load balancer listens."""
+    load_balancer: pulumi.Output[str]
+    """The load balancer as CloudWatch names it, ``app/<name>/<id>``."""
+    target_group: pulumi.Output[str]
+    """Its target group likewise, ``targetgroup/<name>/<id>``."""
 
     def __init__(self, name: str, args: EdgeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:aws:Edge", name, None, opts)
@@ -117,6 +121,7 @@ class Edge(pulumi.ComponentResource):
         self.target_group_arn = pulumi.Output.all(targets.arn, listener.id, *(door.id for door in doors)).apply(
             lambda known: str(known[0])
         )
+        self.load_balancer, self.target_group = balancer.arn_suffix, targets.arn_suffix
         self.register_outputs({"url": self.url, "target_group_arn": self.target_group_arn})
 
     @property
