@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 
 from toolchain import environment, places, tool, tools
-from toolchain.progress import run, say, step
+from toolchain.progress import ToolchainError, run, say, step
 from toolchain.setup import ensure_stack, setup, uv_environment
 
 NO_TESTS_COLLECTED = 5
@@ -59,7 +59,7 @@ def bench() -> int:
     return _watched(["pytest", "-m", "bench", "-s"])
 
 
-def lock() -> int:
+def lock() -> None:
     """Remake the locks from what ``pyproject.toml`` asks for, moving only what has to move."""
     uv = str(tool.ensure(tools.UV) / "uv")
     project = tomllib.loads((places.CHECKOUT / "pyproject.toml").read_text())
@@ -76,16 +76,17 @@ def lock() -> int:
         command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header"]
         with step(f"Locking {lock_file}", "seconds"):
             run(command, env=uv_environment(), cwd=places.CHECKOUT, given=given)
-    return 0
 
 
-def install(names: list[str]) -> int:
-    """Have tools in the cache and say where; without a name, list those there are."""
-    if not names:
-        say("Tools: " + ", ".join(tools.TOOLS))
+def install(names: list[str]) -> None:
+    """Have tools in the cache, and print the folders they are in."""
+    unknown = [name for name in names if name not in tools.TOOLS]
+    if unknown or not names:
+        raise ToolchainError(
+            f"No such tool: {', '.join(unknown) or 'none named'}\n  There are: {', '.join(tools.TOOLS)}"
+        )
     for name in names:
         print(tool.ensure(tools.TOOLS[name]))
-    return 0
 
 
 def _pulumi(verb: str, stack: str, options: tuple[str, ...]) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from toolchain import places
 
 TICK_S = 1.0
+LINE_LIMIT = 200
 
 NO_NETWORK = (
     "could not resolve",
@@ -111,15 +112,18 @@ def run(command: list[str], *, env: Mapping[str, str] | None = None, cwd: Path |
 
 def failure(command: list[str], status: int, written: str) -> str:
     """What to tell about a failed command: its last words, and advice for the usual causes."""
-    last = "\n    ".join(written.strip().splitlines()[-8:])
-    message = f"{' '.join(command[:4])} ended with status {status}:\n    {last}"
-    if "no space left on device" in written.lower():
-        return f"{message}\n  {disk_full()}"
-    if "certificate" in written.lower():
-        return f"{message}\n  {NO_TRUST}"
-    if any(sign in written.lower() for sign in NO_NETWORK):
-        return f"{message}\n  {NO_ROUTE}"
-    return message
+    lines = [line[:LINE_LIMIT] for line in written.strip().splitlines()]
+    advice = _advice(written.lower())
+    last = [f"    {line}" for line in (lines[-1:] if advice else lines[-8:])]
+    return "\n".join([f"{' '.join(command[:4])} ended with status {status}:", *last, f"  {advice}"]).rstrip()
+
+
+def _advice(written: str) -> str:
+    if "no space left on device" in written:
+        return disk_full()
+    if "certificate" in written:
+        return NO_TRUST
+    return NO_ROUTE if any(sign in written for sign in NO_NETWORK) else ""
 
 
 NO_ROUTE = (

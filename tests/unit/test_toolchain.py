@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from toolchain import store
-from toolchain.progress import ToolchainError, UnavailableError
+from toolchain.progress import ToolchainError, UnavailableError, failure, run
 from toolchain.sources import Download, platform_name
 from toolchain.tool import Tool, at_least, ensure, exactly
 
@@ -160,3 +160,20 @@ def test_a_download_with_another_digest_is_refused(tmp_path: Path) -> None:
 def test_nothing_is_downloaded_without_a_digest() -> None:
     with pytest.raises(UnavailableError, match="no published digest"):
         Download("file:///nowhere", {}).obtain("sieve", ("sieve",), Path("/nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("written", "advice"),
+    [
+        ("write /tmp/x: no space left on device", "MODELSERVE_CACHE or TMPDIR"),
+        ("dial tcp: lookup proxy: no such host", "for a mirror, set PIP_INDEX_URL"),
+        ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
+    ],
+)
+def test_a_failure_with_a_usual_cause_says_what_to_do(written: str, advice: str) -> None:
+    assert advice in failure(["go", "build"], 1, written)
+
+
+def test_a_failed_command_shows_its_last_words() -> None:
+    with pytest.raises(ToolchainError, match=r"sh -c .* ended with status 3:\n    it is broken$"):
+        run(["sh", "-c", "echo it is broken; exit 3"])
