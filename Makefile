@@ -9,7 +9,7 @@ TOOLCHAIN = @$(PYTHON) -m toolchain
 help: ## this page
 	@echo 'A model-serving platform: pulumi up, and it serves. Start with: make up'
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'STACK=local|dev|stage|prod chooses where (make preview STACK=prod); all but local ask before they change anything.'
 	@echo 'For a shell in which pulumi and modelserve work as typed: eval "$$(make -s env)"'
