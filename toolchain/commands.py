@@ -55,8 +55,8 @@ def test() -> int:
 
 
 def bench() -> int:
-    """Measurements; see docs/benchmarks.md."""
-    return _watched(["pytest", "-m", "bench", "-s"])
+    """Measurements, kept in docs/benchmarks.md."""
+    return _watched(["pytest", "-m", "bench", "-s", "--record"])
 
 
 def lock() -> None:

@@ -34,8 +34,7 @@ class Platform:
         self._clone()
         self.configure("gateway.port", gateway_port)
         self.configure("prometheus.port", prometheus_port)
-        self.environment = self._environment()
-        self.pulumi("stack", "init", "local", check=False)
+        self.environment = self._set_up()
 
     def _clone(self) -> None:
         """Everything that Git has or would take, as it is now; the environment is shared."""
@@ -51,21 +50,21 @@ class Platform:
                 shutil.copy2(CHECKOUT / name, self.root / name)
         (self.root / ".venv").symlink_to(CHECKOUT / ".venv")
 
-    def _environment(self) -> dict[str, str]:
+    def _set_up(self) -> dict[str, str]:
+        """What ``make setup`` does beyond installing; the variables of ``make env``."""
+        script = (
+            "import json, os; from toolchain import environment, setup; setup.make_state(); setup.ensure_stack('local');"
+            "print(json.dumps({**os.environ, **environment.variables(os.environ)}))"
+        )
         told = subprocess.run(
-            [
-                str(CHECKOUT / ".venv/bin/python"),
-                "-c",
-                "import json, os; from toolchain import environment as e; "
-                "print(json.dumps({**os.environ, **e.variables(os.environ)}))",
-            ],
+            [str(CHECKOUT / ".venv/bin/python"), "-c", script],
             cwd=self.root,
             capture_output=True,
             text=True,
             check=True,
             env={**os.environ, "PYTHONPATH": str(self.root)},
         )
-        return {**json.loads(told.stdout), "PYTHONPATH": str(self.root)}
+        return {**json.loads(told.stdout.splitlines()[-1]), "PYTHONPATH": str(self.root)}
 
     def pulumi(self, *arguments: str, check: bool = True, timeout_s: float = UP_S) -> subprocess.CompletedProcess[str]:
         """What a user types after ``eval "$(make -s env)"``; the output shows when it fails."""
