@@ -53,8 +53,8 @@ class Platform:
     def _set_up(self) -> dict[str, str]:
         """What ``make setup`` does beyond installing; the variables of ``make env``."""
         script = (
-            "import json, os; from toolchain import environment, setup; setup.make_state(); setup.ensure_stack('local');"
-            "print(json.dumps({**os.environ, **environment.variables(os.environ)}))"
+            "import json, os; from toolchain import environment, setup; "
+            "setup.make_state(); setup.ensure_stack('local'); print(json.dumps({**os.environ, **environment.variables(os.environ)}))"
         )
         told = subprocess.run(
             [str(CHECKOUT / ".venv/bin/python"), "-c", script],
