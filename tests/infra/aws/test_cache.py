@@ -38,5 +38,11 @@ def test_nothing_travels_or_rests_in_clear() -> None:
     assert group["kmsKeyId"] == "arn:key"
 
 
+def test_who_does_not_show_the_token_is_refused() -> None:
+    cloud = Recorder()
+    cloud.run(lambda: cache(replicas=0))
+    assert cloud.only(GROUP)["authToken"]["value"] == "t0ken"
+
+
 def test_the_url_does_not_carry_the_token() -> None:
     assert Recorder().run(lambda: cache(replicas=0)) == "rediss://cache.example:6379"

@@ -150,7 +150,8 @@ def test_what_is_refused_is_written_down_without_credentials() -> None:
 
 
 def test_no_request_is_sampled_with_its_headers() -> None:
-    assert not any(rule["visibilityConfig"]["sampledRequestsEnabled"] for rule in rules().values())
+    acl = firewall().only("aws:wafv2/webAcl:WebAcl")
+    assert not any(seen["visibilityConfig"]["sampledRequestsEnabled"] for seen in (acl, *acl["rules"]))
 
 
 def test_the_log_has_the_name_that_aws_insists_on() -> None:
