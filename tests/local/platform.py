@@ -54,7 +54,8 @@ class Platform:
         """What ``make setup`` does beyond installing; the variables of ``make env``."""
         script = (
             "import json, os; from toolchain import environment, setup; "
-            "setup.make_state(); setup.ensure_stack('local'); print(json.dumps({**os.environ, **environment.variables(os.environ)}))"
+            "setup.make_state(); setup.ensure_stack('local'); "
+            "print(json.dumps({**os.environ, **environment.variables(os.environ)}))"
         )
         told = subprocess.run(
             [str(CHECKOUT / ".venv/bin/python"), "-c", script],
