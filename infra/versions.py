@@ -30,5 +30,5 @@ POSTGRES = "17"
 # The last Redis that ElastiCache offers under that name; what follows there is Valkey.
 REDIS = "7.1"
 
-# renovate: datasource=endoflife-date depName=aws-lambda versioning=loose
+# AWS names its runtimes itself, some months after Python's releases; no data source follows them.
 LAMBDA_PYTHON = "python3.13"
