@@ -1,0 +1,1 @@
+"""Cases by subject: each module has ``CASES``."""
