@@ -25,6 +25,7 @@ def setup() -> None:
     """
     if _is_current():
         return
+    places.DATA.mkdir(mode=0o700, exist_ok=True)
     with store.locked(places.DATA / "setup.lock", "this checkout"):
         if _is_current():
             return
