@@ -152,11 +152,11 @@ def processes(stack: str) -> Iterable[Finding]:
     if not programs:
         return
     if not supervisord.alive():
-        yield Finding("supervisor", False, "does not answer", f"Run pulumi up -s {stack} --refresh.")
+        yield Finding("supervisor", False, "does not answer", f"Run pulumi up -s {stack}.")
     for name in programs:
         for worker in supervisord.look(name):
             says = f"{worker.state}, pid {worker.pid}" if worker.pid else worker.state
-            fix = "" if worker.up else f"Read {worker.log}, then run pulumi up -s {stack} --refresh."
+            fix = "" if worker.up else f"Read {worker.log}, then run pulumi up -s {stack}."
             yield Finding(name, worker.up, says, fix)
 
 

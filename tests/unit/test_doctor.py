@@ -1,0 +1,143 @@
+"""The doctor: each thing that can be wrong is found, and the finding says what to do."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from infra import settings
+from infra.local.home import Home
+from infra.local.supervisord import Program, Supervisord
+from ops import doctor
+from ops.deployment import NotDeployed
+from stacks.outputs import App, Deployment, Version
+
+
+@pytest.fixture(autouse=True)
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout in which nothing was ever deployed."""
+    (tmp_path / "Pulumi.local.yaml").write_text("config:\n  modelserve:target: local\n")
+    monkeypatch.setattr(settings, "CHECKOUT", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def unready() -> Iterator[str]:
+    """An app that is alive and says that it is not ready."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503)
+            self.end_headers()
+            self.wfile.write(json.dumps({"detail": "model.onnx: expected SHA-256 1, got 2"}).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def bad(findings: object) -> list[doctor.Finding]:
+    return [each for each in findings if not each.ok]  # type: ignore[attr-defined]
+
+
+def test_a_tool_that_is_not_there_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor.environment, "variables", lambda _: {"PATH": str(tmp_path)})
+    found = bad(doctor.tools("local"))
+    assert [each.check for each in found] == ["pulumi", "pulumi-language-python", "prometheus", "promtool"]
+    assert all(each.remedy == "Run make setup." for each in found)
+
+
+def test_a_wrong_setting_is_found(checkout: Path) -> None:
+    (checkout / "Pulumi.local.yaml").write_text("config:\n  modelserve:target: locl\n")
+    [found] = bad(doctor.configuration("local"))
+    assert "modelserve:target is 'locl'" in found.found
+
+
+def test_a_stack_without_a_file_is_answered_with_those_that_have_one() -> None:
+    [found] = bad(doctor.configuration("nowhere"))
+    assert "There is no Pulumi.nowhere.yaml" in found.found
+    assert "Stacks are local" in found.found
+
+
+def test_a_port_that_somebody_else_has_is_found_with_its_holder(checkout: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        (checkout / "Pulumi.local.yaml").write_text(
+            f"config: {{modelserve:target: local, modelserve:gateway.port: {port}}}"
+        )
+        found = [each for each in bad(doctor.ports("local")) if each.check == "gateway.port"]
+    assert f"pid {os.getpid()}" in found[0].found
+    assert "pulumi config set -s local gateway.port" in found[0].remedy
+
+
+def test_a_lock_whose_holder_is_gone_is_found(checkout: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    write_lock(checkout, gone.pid)
+    [found] = bad(doctor.lock("local"))
+    assert f"held by pid {gone.pid}" in found.found
+    assert "pulumi cancel" in found.remedy
+
+
+def test_a_lock_whose_holder_works_is_fine(checkout: Path) -> None:
+    write_lock(checkout, os.getpid())
+    assert bad(doctor.lock("local")) == []
+
+
+def write_lock(checkout: Path, pid: int) -> None:
+    folder = checkout / ".modelserve/state/.pulumi/locks/organization/modelserve/local"
+    folder.mkdir(parents=True)
+    (folder / "1.json").write_text(json.dumps({"pid": pid, "timestamp": "2026-11-01T10:00:00Z"}))
+
+
+def test_a_change_that_was_cut_off_is_found(checkout: Path) -> None:
+    folder = checkout / ".modelserve/state/.pulumi/stacks/modelserve"
+    folder.mkdir(parents=True)
+    pending = [{"resource": {"urn": "urn:pulumi:local::modelserve::x::detector"}}]
+    (folder / "local.json").write_text(json.dumps({"checkpoint": {"latest": {"pending_operations": pending}}}))
+    [found] = bad(doctor.interrupted("local"))
+    assert "detector" in found.found
+    assert found.remedy == "Run pulumi up -s local again."
+
+
+def test_a_process_without_its_supervisor_is_found(checkout: Path) -> None:
+    supervisord = Supervisord(Home(str(checkout / ".modelserve/local")))
+    supervisord.program_file("detector-1").parent.mkdir(parents=True)
+    program = Program("detector-1", ("python",))
+    told = {**vars(program), "command": ["python"], "ports": []}
+    supervisord.program_file("detector-1").write_text(json.dumps(told))
+    found = {each.check: each for each in bad(doctor.processes("local"))}
+    assert found["supervisor"].remedy == "Run pulumi up -s local."
+    assert "UNSUPERVISED" in found["detector-1"].found
+
+
+def test_an_app_whose_model_is_not_ready_is_found_with_the_reason(
+    unready: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = Version(label="1.0.0", addresses=[unready], logs=["/logs/detector.log"])
+    deployed = Deployment(gateway="http://127.0.0.1:1", apps={"detector": App(summary="", urls=[], versions=[version])})
+    monkeypatch.setattr(doctor, "read", lambda _: deployed)
+    [found] = bad(doctor.readiness("local"))
+    assert "expected SHA-256 1, got 2" in found.found
+    assert "/logs/detector.log" in found.remedy
+
+
+def test_a_stack_that_was_never_deployed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(_: str) -> Deployment:
+        raise NotDeployed("Stack local is not deployed.\n  Run make up.")
+
+    monkeypatch.setattr(doctor, "read", nothing)
+    [found] = bad(doctor.readiness("local"))
+    assert found.remedy == "Run make up."
