@@ -75,8 +75,7 @@ def _rule(policy: Policy) -> list[str]:
         notes.append("sets right what it can")
     properties = policy.config_schema.properties if policy.config_schema else {}
     notes += [f"setting `{name}`{_default(schema)}" for name, schema in properties.items()]
-    described = policy.description.replace("``", "`")
-    return [f"- **{policy.name}**: {described}" + (f" *({'; '.join(notes)})*" if notes else "")]
+    return [f"- **{policy.name}**: {policy.description}" + (f" *({'; '.join(notes)})*" if notes else "")]
 
 
 def _default(schema: Mapping[str, Any]) -> str:

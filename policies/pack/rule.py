@@ -89,7 +89,8 @@ def _described(find: Callable[..., object]) -> tuple[str, str]:
     text = inspect.getdoc(find)
     if not text:
         raise TypeError(f"{find.__name__} has no docstring; say what the rule wants, and what to do about it")
-    return find.__name__.replace("_", "-"), " ".join(text.split())
+    # The engine shows it as it is, to people and on pages in Markdown.
+    return find.__name__.replace("_", "-"), " ".join(text.split()).replace("``", "`")
 
 
 def _schema(settings: Schema | None) -> PolicyConfigSchema | None:

@@ -116,9 +116,10 @@ def project(tmp_path: Path) -> Project:
     (tmp_path / "__main__.py").write_text(PROGRAM)
     (tmp_path / "state").mkdir()
     (tmp_path / "bin").mkdir()
-    provider = tmp_path / "bin" / "pulumi-resource-aws"
-    provider.write_text(f"#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name('provider.py')}\n")
-    provider.chmod(0o755)
+    for package in ("aws", "kubernetes"):
+        provider = tmp_path / "bin" / f"pulumi-resource-{package}"
+        provider.write_text(f"#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name('provider.py')}\n")
+        provider.chmod(0o755)
     made = Project(tmp_path)
     made.pulumi("stack", "init", "prod")
     return made
@@ -167,3 +168,15 @@ def test_tokens_for_metadata_and_tags_are_set_where_they_are_missing(project: Pr
     inputs = project.inputs("nodes")
     assert inputs["metadataOptions"] == {"httpPutResponseHopLimit": 1, "httpTokens": "required"}
     assert inputs["tags"] == {"Name": "n", "project": "modelserve", "stack": "prod", "managed-by": "pulumi"}
+
+
+def test_a_pod_as_root_is_refused_outside_the_system_alone(project: Project) -> None:
+    def daemon(namespace: str) -> Any:
+        spec = {"template": {"spec": {"containers": [{"name": "app", "image": "app:latest"}]}}}
+        return ("kubernetes:apps/v1:DaemonSet", {"metadata": {"namespace": namespace}, "spec": spec}, False)
+
+    goes_on, said = project.preview({"app": daemon("apps")})
+    assert not goes_on
+    assert "container app may run as root" in said
+    goes_on, said = project.preview({"driver": daemon("kube-system")})
+    assert goes_on, said
