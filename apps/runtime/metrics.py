@@ -53,6 +53,10 @@ class ModelMetrics:
             "instances_dropped", "Instances whose caller gave up before the model ran.", registry=registry
         )
         self.predictions = Counter("predictions", "Predictions by class.", ["class"], registry=registry)
+        self.cache_lookups = Counter(
+            "cache_lookups", "Requests looked for among the answers that are kept.", ["result"], registry=registry
+        )
+        self.cache_errors = Counter("cache_errors", "Times that the cache failed.", registry=registry)
         self.served = Gauge(
             "model_info",
             "1 for the model that is loaded.",

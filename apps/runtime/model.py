@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from apps.runtime import engine, logs
 from apps.runtime.batching import Batcher, QueueFull, Ran
+from apps.runtime.cache import Cache, Kept
 from apps.runtime.handler import Handler
 from apps.runtime.metrics import ModelMetrics
 from apps.runtime.problems import Problem, unavailable
@@ -35,11 +36,15 @@ class Answers:
         results: one for each instance.
         preprocess_s: seconds that decoding took, all instances together.
         predict_s: seconds of the longest batch that an instance was in.
+        key: where to keep them once they are encoded; none to keep them nowhere.
+        kept: found there, in place of results.
     """
 
     results: list[Any]
     preprocess_s: float
     predict_s: float
+    key: str | None = None
+    kept: Kept | None = None
 
     def times(self) -> dict[str, float]:
         """Both times in milliseconds, as apps answer them."""
@@ -73,6 +78,9 @@ class ServedModel:
         if not settings.model_name or not settings.model_version:
             missing = "MODEL_VERSION" if settings.model_name else "MODEL_NAME"
             raise SettingsError(f"{missing} is not set.\n  This app serves a model: give MODEL_NAME and MODEL_VERSION.")
+        if settings.cache_ttl_s and not settings.redis_url_file:
+            text = f"CACHE_TTL_S is {settings.cache_ttl_s}, but REDIS_URL_FILE is not set."
+            raise SettingsError(f"{text}\n  Give the file with the URL of Redis, or leave CACHE_TTL_S out.")
         try:
             engine.require(settings.model_device)
         except engine.EngineError as error:
@@ -81,12 +89,13 @@ class ServedModel:
         self._settings = settings
         self._load = load
         self._loaded: _Loaded | None = None
+        self._cache: Cache | None = None
         self._reason = f"Loading {self.declared[0]} {self.declared[1]}."
 
     @asynccontextmanager
-    async def running(self, metrics: ModelMetrics) -> AsyncIterator[None]:
-        """Load in the background for as long as the app runs."""
-        self._metrics = metrics
+    async def running(self, metrics: ModelMetrics, cache: Cache | None = None) -> AsyncIterator[None]:
+        """Load in the background for as long as the app runs; answers are kept where there is a cache."""
+        self._metrics, self._cache = metrics, cache
         self.loading = asyncio.create_task(self._start())
         yield
         self.loading.cancel()
@@ -156,8 +165,18 @@ class ServedModel:
             at = ".".join(map(str, first["loc"]))
             raise Problem(422, "invalid-parameter", f"{at} is {first['input']!r}: {first['msg']}.") from None
 
-    async def predict(self, values: Sequence[object]) -> Answers:
-        """Decode and predict every instance of one request, batched with those of others.
+    async def predict(
+        self,
+        values: Sequence[object],
+        parameters: BaseModel | None = None,
+        form: Literal["rows", "columns"] = "rows",
+    ) -> Answers:
+        """Decode and predict every instance of one request, batched with those of others, or recall its answer.
+
+        Args:
+            values: what the request carried for each instance.
+            parameters: those that the answers will be encoded with. Without them no answer is kept or recalled.
+            form: whether they will be encoded by ``encode`` or by ``columns``.
 
         Raises:
             Problem: 503 when not ready or when the queue is full, 422 for more instances than it could ever hold, and
@@ -167,29 +186,58 @@ class ServedModel:
         if len(values) > loaded.batcher.capacity:
             text = f"{len(values)} instances in one request; at most {loaded.batcher.capacity} can wait."
             raise Problem(422, "too-many-instances", text)
+        key = self._key(loaded, values, parameters, form)
+        kept = await self._cache.recall(key) if self._cache and key else None
+        if kept:
+            self._count(kept.classes)
+            return Answers([], 0.0, 0.0, kept=kept)
         try:
             waiting = loaded.batcher.submit(values)
         except QueueFull:
             raise self._shed() from None
         ran: list[Ran[Any]] = await asyncio.gather(*waiting)
         for one in ran:
-            for name in loaded.handler.classes(one.result):
-                self._metrics.predictions.labels(name).inc()
+            self._count(loaded.handler.classes(one.result))
         return Answers(
             [one.result for one in ran],
             preprocess_s=sum(one.decode_s for one in ran),
             predict_s=max((one.predict_s for one in ran), default=0.0),
+            key=key,
         )
 
     def encode(self, answers: Answers, parameters: BaseModel) -> list[dict[str, Any]]:
         """Answers as JSON."""
+        if answers.kept:
+            return answers.kept.answer
         with self._metrics.postprocess.time():
-            return [self.handler.encode(result, parameters) for result in answers.results]
+            rows = [self.handler.encode(result, parameters) for result in answers.results]
+        if answers.key:
+            self._keep(answers.key, rows, answers.results)
+        return rows
 
     def columns(self, answers: Answers, parameters: BaseModel) -> dict[str, NDArray[np.generic]]:
-        """Answers as arrays, one row an instance."""
+        """Answers as arrays, one row an instance; arrays of objects where they were kept."""
+        if answers.kept:
+            return {name: np.array(rows, object) for name, rows in answers.kept.answer.items()}
         with self._metrics.postprocess.time():
-            return self.handler.columns(answers.results, parameters)
+            columns = self.handler.columns(answers.results, parameters)
+        if answers.key:
+            self._keep(answers.key, {name: array.tolist() for name, array in columns.items()}, answers.results)
+        return columns
+
+    def _key(self, loaded: _Loaded, values: Sequence[object], parameters: BaseModel | None, form: str) -> str | None:
+        if self._cache is None or parameters is None or not values:
+            return None
+        chosen = parameters.model_dump(mode="json", include=set(loaded.handler.parameters.model_fields))
+        return self._cache.key(loaded.artefact, form, chosen, values)
+
+    def _keep(self, key: str, encoded: object, results: list[Any]) -> None:
+        if self._cache:
+            self._cache.keep(key, encoded, [name for result in results for name in self.handler.classes(result)])
+
+    def _count(self, classes: Iterable[str]) -> None:
+        for name in classes:
+            self._metrics.predictions.labels(name).inc()
 
     def _ready(self) -> _Loaded:
         if self._loaded is None:

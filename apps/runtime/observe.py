@@ -2,10 +2,11 @@
 
 import asyncio
 import time
+from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apps.runtime import logs, problems, tracing
+from apps.runtime import cache, logs, problems, tracing
 from apps.runtime.drain import Drain
 from apps.runtime.metrics import Metrics
 
@@ -33,7 +34,7 @@ class Observe:
             return
         started_at = time.perf_counter()
         trace = _trace(scope)
-        token = tracing.current.set(trace)
+        token, unasked = tracing.current.set(trace), cache.outcome.set(None)
         traceparent = (b"traceparent", trace.traceparent.encode())
         probe = scope["path"] in PROBES
         status = 0
@@ -42,7 +43,11 @@ class Observe:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                more = [traceparent, (b"connection", b"close")] if self.drain.draining else [traceparent]
+                more: list[tuple[bytes, bytes]] = [traceparent]
+                if self.drain.draining:
+                    more.append((b"connection", b"close"))
+                if (found := cache.outcome.get()) and status < HTTPStatus.BAD_REQUEST:
+                    more.append((cache.HEADER, found.encode()))
                 message["headers"] = [*message.get("headers", ()), *more]
             await send(message)
 
@@ -66,6 +71,7 @@ class Observe:
             self.metrics.active.dec()
             self._record(scope, status or CLIENT_CLOSED_REQUEST, time.perf_counter() - started_at, probe)
             tracing.current.reset(token)
+            cache.outcome.reset(unasked)
 
     def _record(self, scope: Scope, status: int, seconds: float, probe: bool) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")

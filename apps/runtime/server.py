@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from apps.runtime import probes, problems
 from apps.runtime.app import App
+from apps.runtime.cache import Cache
 from apps.runtime.drain import Drain
 from apps.runtime.limits import MAX_FIELD_BYTES, MAX_FIELDS, MAX_FILES, Limits
 from apps.runtime.metrics import Metrics
@@ -43,7 +44,11 @@ def build(name: str, app: App, settings: Settings) -> Server:
             if app.lifespan:
                 await stack.enter_async_context(app.lifespan())
             if app.model:
-                await stack.enter_async_context(app.model.running(metrics.model()))
+                measured, cache = metrics.model(), None
+                if settings.cache_ttl_s and settings.redis_url_file:
+                    cache = Cache(name, settings.redis_url_file, settings, measured)
+                    stack.push_async_callback(cache.close)
+                await stack.enter_async_context(app.model.running(measured, cache))
             yield
 
     api = FastAPI(

@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     )
     queue: int = Field(default=32, ge=1, description="instances that may wait for the model, 1 or more")
     threads: int = Field(default_factory=cores, ge=1, le=512, description="threads of inference, 1 to 512")
+    cache_ttl_s: int = Field(default=0, ge=0, description="seconds that an answer is kept, 0 or more; 0 keeps none")
+    redis_url_file: Path | None = Field(
+        default=None, description="file with the redis:// URL, password included, of what keeps answers"
+    )
     drain_s: float = Field(default=30, ge=0, description="seconds that draining may take, 0 or more")
     app_revision: str = Field(default="", description="name of this revision of the app, for logs and metrics")
 

@@ -31,7 +31,7 @@ class Surroundings:
         log_level: of the apps.
         database_url: of the app's own database; none for an app that needs none.
         object_store_url: of the app's own objects; none for an app that needs none.
-        redis_url_file: file with the URL of Redis; none where there is no Redis.
+        redis_url_file: file with the URL of Redis; none for an app that keeps no answers.
     """
 
     home: pulumi.Input[str]
@@ -149,11 +149,12 @@ def _needs(spec: ServingSpec, around: Surroundings) -> dict[str, pulumi.Input[st
     for needed, name, value in (
         (spec.database, "DATABASE_URL", around.database_url),
         (spec.objects, "OBJECT_STORE_URL", around.object_store_url),
+        (spec.cache.ttl_s > 0, "REDIS_URL_FILE", around.redis_url_file),
     ):
         if needed and value is None:
             raise ValueError(f"apps/{spec.name}/app.yaml asks for a {name} that the stack does not give it")
         if needed and value is not None:
             told[name] = value
-    if around.redis_url_file is not None:
-        told["REDIS_URL_FILE"] = around.redis_url_file
+    if spec.cache.ttl_s:
+        told["CACHE_TTL_S"] = str(spec.cache.ttl_s)
     return told

@@ -101,7 +101,10 @@ class Limits(Frozen):
 
 
 class Cache(Frozen):
-    """Answers kept by model version and input digest.
+    """Answers kept in the target's Redis, by version and digests of model, code, input and parameters.
+
+    ``cache: {ttl_s: 300}`` in ``app.yaml`` switches it on. Answers then say ``x-modelserve-cache: hit`` or ``miss``;
+    without Redis every one is computed.
 
     Attributes:
         ttl_s: how long an answer is kept; 0 keeps none.

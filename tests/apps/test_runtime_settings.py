@@ -76,5 +76,5 @@ def test_a_port_that_is_taken_is_refused_by_number() -> None:
 def test_the_runtime_imports_nothing_that_makes_infrastructure_or_trains() -> None:
     script = "import sys, apps.runtime.__main__; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"pulumi", "torch", "onnx", "onnxruntime", "sqlalchemy", "infra", "stacks", "ops", "PIL"}
+    heavy = {"pulumi", "redis", "torch", "onnx", "onnxruntime", "sqlalchemy", "infra", "stacks", "ops", "PIL"}
     assert heavy.isdisjoint(module.partition(".")[0] for module in loaded)

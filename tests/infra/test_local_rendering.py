@@ -88,6 +88,18 @@ def test_a_database_that_nobody_gives_is_refused(around: Surroundings) -> None:
         render(spec(database=True), around)
 
 
+def test_redis_is_told_to_who_keeps_answers_alone(around: Surroundings) -> None:
+    given = replace(around, redis_url_file="/home/secrets/redis.url")
+    told = render(spec(cache={"ttl_s": 60}), given).environment
+    assert (told["CACHE_TTL_S"], told["REDIS_URL_FILE"]) == ("60", "/home/secrets/redis.url")
+    assert not {"CACHE_TTL_S", "REDIS_URL_FILE"} & render(spec(), given).environment.keys()
+
+
+def test_a_cache_that_nobody_gives_is_refused(around: Surroundings) -> None:
+    with pytest.raises(ValueError, match=r"apps/app/app.yaml asks for a REDIS_URL_FILE"):
+        render(spec(cache={"ttl_s": 60}), around)
+
+
 def test_an_app_that_is_only_an_image_is_refused(around: Surroundings) -> None:
     with pytest.raises(ValueError, match="gives no command"):
         render(spec(command=None, image="registry/app:1"), around)

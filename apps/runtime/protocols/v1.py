@@ -55,7 +55,7 @@ def routes(model: ServedModel, names: frozenset[str]) -> APIRouter:
         if not isinstance(instances, list):
             raise body.invalid("instances is missing, or no array")
         parameters = model.parameters(body.parameters(asked))
-        answers = await model.predict(instances)
+        answers = await model.predict(instances, parameters)
         return JSONResponse({"predictions": model.encode(answers, parameters)})
 
     return router

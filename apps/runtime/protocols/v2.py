@@ -109,7 +109,7 @@ def routes(model: ServedModel, names: frozenset[str], drain: Drain) -> APIRouter
         instances = _instances(asked, model.handler)
         outputs = _requested(asked, model.handler)
         parameters = model.parameters(body.parameters(asked))
-        answers = await model.predict(instances)
+        answers = await model.predict(instances, parameters, form="columns")
         columns = model.columns(answers, parameters)
         served, served_version = model.identity
         answer = {"model_name": served, "model_version": served_version}

@@ -1,0 +1,30 @@
+"""Texts in requests, refused alike by all apps that read them."""
+
+from pydantic import BaseModel, Field
+
+from apps.runtime.problems import Problem
+
+MAX_CHARACTERS = 20_000
+"""Code points of a text at most: ten pages, some seconds of inference on one core."""
+
+
+class Text(BaseModel):
+    """One text."""
+
+    text: str = Field(min_length=1, max_length=MAX_CHARACTERS)
+
+
+def content(value: object) -> str:
+    """The text that an instance is.
+
+    Raises:
+        Problem: 422 for anything but a text, for one that is blank, and for one that is too long.
+    """
+    if not isinstance(value, str):
+        raise Problem(422, "no-text", f"An instance must be a text; this is {type(value).__name__}.")
+    if not value.strip():
+        raise Problem(422, "text-empty", "There is no text.")
+    if len(value) > MAX_CHARACTERS:
+        text = f"The text has {len(value)} characters; at most {MAX_CHARACTERS} are read. Send it in parts."
+        raise Problem(422, "text-too-long", text)
+    return value
