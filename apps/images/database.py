@@ -36,17 +36,19 @@ class Database:
             ValueError: the URL is no such thing.
         """
         place, arguments = _parse(url)
+        sqlite = place.get_backend_name() == "sqlite"
         self._engine = create_async_engine(
             place,
             connect_args=arguments,
             pool_pre_ping=True,
-            pool_size=5,
-            max_overflow=5,
+            # SQLite has one writer; who waits for its lock polls, who waits for the pool is served in turn.
+            pool_size=1 if sqlite else 10,
+            max_overflow=0,
             pool_timeout=CONNECT_TIMEOUT_S,
             hide_parameters=True,
         )
         self._created = False
-        if place.get_backend_name() == "sqlite":
+        if sqlite:
             event.listen(self._engine.sync_engine, "connect", _set_up_sqlite)
 
     @asynccontextmanager

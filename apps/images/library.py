@@ -138,7 +138,9 @@ class Library:
             except Exception:
                 log.exception("sweep failed")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._sweep_soon.wait(), SWEEP_EVERY_S)
+                # Not wait_for, which before Python 3.12 loses a cancellation that comes together with the event.
+                async with asyncio.timeout(SWEEP_EVERY_S):
+                    await self._sweep_soon.wait()
 
     async def not_ready(self) -> str | None:
         """Why nothing can be stored or told at the moment, if so: the database or the object store does not work.

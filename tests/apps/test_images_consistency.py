@@ -13,7 +13,9 @@ from sqlalchemy import insert, update
 from apps.images import catalogue, library
 from apps.images.contents import Contents
 from apps.images.database import Database
+from apps.images.detection import DummyDetector
 from apps.images.identifiers import uuid7
+from apps.images.picture import verify
 from apps.images.schema import intents
 from tests.apps.images_stage import Stage, kept, picture, problem, stage, until, until_whole
 
@@ -136,6 +138,50 @@ async def test_workers_that_start_together_on_an_empty_database_all_come_up(tmp_
 
 async def _unavailable(*_: object) -> None:
     raise library.Unavailable("object store", "a test says so")
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_a_shutdown_right_after_a_failure_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    swept = asyncio.Event()
+
+    async def sweep(_: library.Library) -> int:
+        swept.set()
+        return 0
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(library.Library, "sweep", sweep)
+    monkeypatch.setattr(catalogue, "announce", broken)
+    closing = library.Library(
+        Database(f"sqlite:///{tmp_path}/images.db"), Contents(tmp_path.as_uri()), DummyDetector(), "dummy"
+    )
+    sweeping = asyncio.create_task(closing.keep_swept())
+    await swept.wait()
+    with pytest.raises(RuntimeError):
+        await closing.store(picture(), verify(picture()))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    sweeping.cancel()
+    ended, _ = await asyncio.wait([sweeping], timeout=5)
+    sweeping.cancel()
+    await closing.close()
+    assert ended
+
+
+async def test_what_was_stored_and_found_is_counted_and_the_detector_timed(tmp_path: Path) -> None:
+    kept_by = library.Library(
+        Database(f"sqlite:///{tmp_path}/images.db"), Contents(tmp_path.as_uri()), DummyDetector(), "dummy"
+    )
+    for _ in range(2):
+        await kept_by.store(picture(), verify(picture()))
+    await kept_by.close()
+    value = kept_by.measures.registry.get_sample_value
+    assert value("images_stored_total", {"mode": "dummy"}) == 2
+    assert value("images_objects_found_total", {"mode": "dummy"}) == 2
+    assert value("images_detection_seconds_count") == 2
 
 
 def test_ids_sort_by_time_and_are_version_7() -> None:

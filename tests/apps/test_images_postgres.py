@@ -103,6 +103,14 @@ async def test_killed_between_the_rows_and_their_commit(app: Stage, postgres: Po
         event.remove(Engine, "commit", killed)
 
 
+async def test_a_restart_while_nobody_asked_goes_unnoticed(postgres: Postgres, tmp_path: Path) -> None:
+    async with stage(postgres.database(), tmp_path / "objects") as app:
+        await asyncio.gather(*(app.upload() for _ in range(3)))
+        postgres.kill()
+        postgres.start()
+        assert (await app.upload()).status_code == 201
+
+
 async def test_killed_under_load(app: Stage, postgres: Postgres) -> None:
     uploads = [asyncio.create_task(app.upload()) for _ in range(40)]
     await next(asyncio.as_completed(uploads))
