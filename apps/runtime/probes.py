@@ -1,9 +1,11 @@
 """The routes that every app has: is it alive, is it ready, what does it measure, what does it serve."""
 
+from importlib import resources
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.staticfiles import StaticFiles
 from prometheus_client.exposition import choose_encoder
 from starlette.responses import HTMLResponse, Response
 
@@ -56,10 +58,26 @@ def routes(name: str, app: App, metrics: Metrics, drain: Drain, revision: str) -
     # Relative addresses, so that the pages also work behind a gateway that serves the app under a prefix.
     @router.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(openapi_url="openapi.json", title=name)
+        return get_swagger_ui_html(
+            openapi_url="openapi.json",
+            title=name,
+            swagger_js_url="docs-assets/swagger-ui-bundle.js",
+            swagger_css_url="docs-assets/swagger-ui.css",
+            swagger_favicon_url="docs-assets/favicon.png",
+        )
 
     @router.get("/redoc", include_in_schema=False)
     async def redoc() -> HTMLResponse:
-        return get_redoc_html(openapi_url="openapi.json", title=name)
+        return get_redoc_html(
+            openapi_url="openapi.json",
+            title=name,
+            redoc_js_url="docs-assets/redoc.standalone.js",
+            redoc_favicon_url="docs-assets/favicon.png",
+            with_google_fonts=False,
+        )
+
+    # Served from here, so that both pages work without a network; all that ReDoc then lacks is its maker's logo.
+    assets = StaticFiles(directory=str(resources.files("fastapi_offline") / "static"))
+    router.mount("/docs-assets", assets)
 
     return router

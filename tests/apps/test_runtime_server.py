@@ -214,6 +214,16 @@ async def test_documentation_finds_its_description_behind_any_prefix() -> None:
     assert "/notes" in description["paths"]
 
 
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+async def test_documentation_needs_nothing_from_elsewhere(page: str) -> None:
+    async with serving("plain", *plain()) as client:
+        wanted = re.findall(r'(?:src|href)="([^"]*)"', (await client.get(page)).text)
+        assert [one for one in wanted if one.endswith(".js")]
+        for one in wanted:
+            assert not re.match(r"[a-z]+:|/", one), "absolute: fails without a network, or behind a prefix"
+            assert (await client.get(f"/{one}")).status_code == 200
+
+
 async def test_an_answer_that_takes_too_long_is_given_up() -> None:
     router = APIRouter()
 
