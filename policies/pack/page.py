@@ -25,8 +25,10 @@ that finds a fault ends the deployment:
     pulumi preview -s prod --policy-pack policies --policy-pack-config policies/stacks/prod.json
 
 Without the second option, and in a stack without a file, every rule is mandatory at its default settings. In a file a
-rule has a level, or settings with an `enforcementLevel` that is mandatory where it is left out. What is not known yet during a preview counts for nobody and against nobody: rules about one resource look again right before it is
-made, rules about the whole stack after everything is.
+rule has a level, or settings with an `enforcementLevel` that is mandatory where it is left out.
+
+What is not known yet during a preview counts for nobody and against nobody: rules about one resource look again right
+before it is made, rules about the whole stack after everything is.
 
 Prices are no part of the pack: they change, and a wrong one is worse than none. Give those of your region to
 `cost-under-ceiling` in the stack's file; it names the instance types that it finds no price for.
