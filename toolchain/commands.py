@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from toolchain import environment, places, tool, tools
 from toolchain.progress import ToolchainError, run, say, step
-from toolchain.setup import ensure_stack, setup, uv_environment
+from toolchain.setup import ensure_stack, make_environment, setup, uv_environment
 
 NO_TESTS_COLLECTED = 5
 """pytest's exit status."""
@@ -44,7 +44,8 @@ def lint() -> int:
 
 def test() -> int:
     """All tests, the quick ones first; a stage that fails does not hide the next."""
-    stages = [["pytest", "-n", "2"]]
+    make_environment(places.POLICIES / ".venv", "policies", "seconds, 170 MB")
+    stages = [["pytest", "-n", "2"], [str(places.POLICIES / ".venv" / "bin" / "pytest"), str(places.POLICIES)]]
     stages += [["pytest", "-m", marker] for marker in ("local", "cluster", "browser") if _is_used(marker)]
     statuses = []
     for stage in stages:
@@ -67,6 +68,7 @@ def lock() -> None:
     for name, source, given in (
         ("dev", ["pyproject.toml", "--group", "dev", "--group", "cloud"], ""),
         ("train", ["pyproject.toml", "--group", "train"], ""),
+        ("policies", ["policies/pyproject.toml", "--group", "policies/pyproject.toml:dev"], ""),
         ("build", ["-"], build),
         ("uv", ["-"], _pinned("uv")),
         ("go", ["-"], _pinned("go")),

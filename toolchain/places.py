@@ -6,6 +6,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 VENV = CHECKOUT / ".venv"
 LOCKS = CHECKOUT / "toolchain" / "locks"
+POLICIES = CHECKOUT / "policies"
 
 DATA = CHECKOUT / ".modelserve"
 STATE = DATA / "state"

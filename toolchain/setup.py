@@ -42,20 +42,28 @@ def setup() -> None:
 
 def install_packages() -> None:
     """Make ``.venv`` exactly what the lock says, with the project in it, all compiled to byte code."""
-    uv = str(tool.ensure(tools.UV) / "uv")
-    env = uv_environment()
-    if _python_version() is None:
-        with step("Making .venv"):
-            run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(places.VENV)], env=env)
-    pip = [uv, "pip"]
-    target = ["--python", str(PYTHON)]
-    with step("Installing Python packages", "about 1 min, 1.2 GB"):
+    make_environment(places.VENV, "dev", "about 1 min, 1.2 GB")
+    uv, build = str(tool.ensure(tools.UV) / "uv"), str(places.LOCKS / "build.txt")
+    project = ["--no-deps", "--editable", str(places.CHECKOUT)]
+    run([uv, "pip", "install", "--python", str(PYTHON), "--build-constraints", build, *project], env=uv_environment())
+
+
+def make_environment(venv: Path, lock: str, effort: str) -> None:
+    """Make an environment exactly what a lock says.
+
+    Args:
+        venv: its folder.
+        lock: name of the lock.
+        effort: what it takes, for people.
+    """
+    uv, env = str(tool.ensure(tools.UV) / "uv"), uv_environment()
+    if _python_version(venv) is None:
+        with step(f"Making {venv.relative_to(places.CHECKOUT)}"):
+            run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(venv)], env=env)
+    with step(f"Installing Python packages of {lock}", effort):
         # Byte code: importing the engine's SDK without it takes seconds, at each run of a read-only installation.
-        lock = str(places.LOCKS / "dev.txt")
-        run([*pip, "sync", *target, "--require-hashes", "--compile-bytecode", lock], env=env)
-        build = str(places.LOCKS / "build.txt")
-        project = ["--no-deps", "--editable", str(places.CHECKOUT)]
-        run([*pip, "install", *target, "--build-constraints", build, *project], env=env)
+        target = ["--python", str(venv / "bin" / "python"), "--require-hashes", "--compile-bytecode"]
+        run([uv, "pip", "sync", *target, str(places.LOCKS / f"{lock}.txt")], env=env)
 
 
 def uv_environment() -> dict[str, str]:
@@ -137,11 +145,11 @@ def _inputs() -> str:
     return digest.hexdigest()
 
 
-def _python_version() -> str | None:
-    """What ``.venv`` runs on; None when there is no working environment."""
-    if not (STAMP.parent / "pyvenv.cfg").exists():
+def _python_version(venv: Path) -> str | None:
+    """What an environment runs on; None when there is no working one."""
+    if not (venv / "pyvenv.cfg").exists():
         return None
-    probe = [str(PYTHON), "-c", "import sys; assert sys.version_info >= (3, 11); print(sys.version)"]
+    probe = [str(venv / "bin" / "python"), "-c", "import sys; assert sys.version_info >= (3, 11); print(sys.version)"]
     try:
         return subprocess.run(probe, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.SubprocessError):
