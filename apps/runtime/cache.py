@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 
 from apps.runtime import logs
 from apps.runtime.metrics import ModelMetrics
@@ -86,13 +87,13 @@ class Cache:
         """
         files = "".join(f"{name}\0{file.sha256}\0" for name, file in sorted(artefact.files.items()))
         digest = hashlib.sha256()
-        for part in (self._about_app, files.encode(), form.encode(), json.dumps(parameters).encode()):
+        for part in (self._about_app, files.encode(), form.encode(), to_json(parameters)):
             _add(digest, b"about", part)
         for value in values:
             if isinstance(value, bytes):
                 _add(digest, b"bytes", value)
             else:
-                _add(digest, b"json", json.dumps(value).encode())
+                _add(digest, b"json", to_json(value))
         return f"modelserve:answer:{self._app}:{artefact.name}@{artefact.version}:{digest.hexdigest()}"
 
     async def recall(self, key: str) -> Kept | None:
