@@ -68,6 +68,7 @@ def create(settings: Settings) -> App:
         lifespan=lifespan,
         ready=library.not_ready,
         info=info,
+        metrics=library.measures.registry,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
+from prometheus_client.registry import Collector
 
 from apps.runtime.model import ServedModel
 
@@ -22,6 +23,7 @@ class App:
             other services: the process is not even live until it is entered.
         ready: asked by ``/ready``; answers why the app cannot serve now, or nothing.
         info: answers ``/model/info`` where there is no model.
+        metrics: collectors of its own, for ``/metrics``.
     """
 
     summary: str
@@ -30,3 +32,4 @@ class App:
     lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None
     ready: Callable[[], Awaitable[str | None]] | None = None
     info: Callable[[], Awaitable[dict[str, Any]]] | None = None
+    metrics: Collector | None = None

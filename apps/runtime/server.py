@@ -37,6 +37,8 @@ class Server:
 def build(name: str, app: App, settings: Settings) -> Server:
     """Compose the app's own routes, the routes every app has, and what is around each request."""
     drain, metrics = Drain(settings.drain_s), Metrics()
+    if app.metrics:
+        metrics.registry.register(app.metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -188,3 +188,10 @@ async def test_many_uploads_at_once_are_all_kept_whole(app: Stage) -> None:
 
 async def test_the_app_is_ready_with_its_database_and_object_store(app: Stage) -> None:
     assert (await app.client.get("/ready")).status_code == 200
+
+
+async def test_what_is_stored_and_found_is_counted(app: Stage) -> None:
+    await app.upload()
+    told = (await app.client.get("/metrics")).text
+    assert 'images_stored_total{mode="real"} 1.0' in told
+    assert 'images_objects_found_total{mode="real"} 2.0' in told
