@@ -149,7 +149,7 @@ def routes(model: ServedModel, fetcher: Fetcher) -> APIRouter:
     router = APIRouter(tags=["classifier"])
 
     async def classify(picture: bytes, choice: Choice) -> dict[str, Any]:
-        answers = await model.predict([picture])
+        answers = await model.predict([picture], choice)
         name, version = model.identity
         return model.encode(answers, choice)[0] | answers.times() | {"model": name, "version": version}
 

@@ -116,7 +116,8 @@ def create(settings: Settings) -> App:
     @router.post("/predict", response_model=TimedDetections)
     async def predict(file: UploadFile) -> dict[str, Any]:
         """Find the circular objects in a JPEG, PNG, WebP, GIF or BMP."""
-        answers = await model.predict([await file.read()])
-        return model.encode(answers, NoParameters())[0] | answers.times()
+        nothing = NoParameters()
+        answers = await model.predict([await file.read()], nothing)
+        return model.encode(answers, nothing)[0] | answers.times()
 
     return App("Finds circular objects in a picture.", router, model=model)

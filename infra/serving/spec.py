@@ -156,6 +156,8 @@ class ServingSpec(Frozen):
             raise ValueError("give a command, an image, or both")
         if self.traffic.canary and self.model is None:
             raise ValueError("traffic.canary names a model version, but the app has no model")
+        if self.cache.ttl_s and self.model is None:
+            raise ValueError("cache.ttl_s keeps answers of a model, but the app has no model")
         secret = sorted(name for name in self.env if SECRET_NAME.search(name))
         if secret:
             raise ValueError(f"env.{secret[0]} looks like a secret; apps read secrets from mounted files")

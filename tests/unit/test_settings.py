@@ -138,3 +138,8 @@ def test_an_app_that_others_need_has_a_path_of_its_name(apps: Path) -> None:
     (apps / "caller").mkdir()
     (apps / "caller" / "app.yaml").write_text("name: caller\nsummary: Calls.\ncommand: [x]\nneeds: [echo]\n")
     assert "needs names echo, which the gateway does not have at /echo/" in spec_refusal(apps)
+
+
+def test_a_cache_needs_a_model(apps: Path) -> None:
+    said = spec_refusal(apps, apps={"echo": {"cache": {"ttl_s": 60}}})
+    assert "cache.ttl_s keeps answers of a model, but the app has no model" in said
