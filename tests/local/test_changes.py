@@ -138,3 +138,11 @@ def test_images_answers_503_while_postgres_is_away_and_keeps_nothing_half(platfo
         assert during.headers["content-type"] == "application/problem+json"
     until(lambda: platform.post("/images/", coins).status_code == 201, 20, "uploads work again")
     assert len(kept["images"]) <= len(httpx.get(f"{platform.gateway}/images/").json()["images"])
+
+
+def test_an_answer_that_is_kept_comes_from_redis(platform: Platform, coffee: bytes) -> None:
+    platform.configure("apps.classifier.cache", {"ttl_s": 60})
+    platform.up()
+    first, second = (platform.post("/classifier/predict", coffee) for _ in range(2))
+    assert [answer.headers["x-modelserve-cache"] for answer in (first, second)] == ["miss", "hit"]
+    assert first.json()["predictions"] == second.json()["predictions"]
