@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from models import efficientnet_lite0, resnet50
+from models import efficientnet_lite0, ner, resnet50
 from models.artefact import MANIFEST, Artefact, ArtefactError
 from models.imagenet.weights import WeightsError
+from models.minilm import EncoderError
 from models.store import default_stores
 
 MIRROR = "MODELSERVE_MIRROR"
@@ -32,8 +33,9 @@ def main() -> int:
     store = default_stores()[-1]
     try:
         _ensure(store / efficientnet_lite0.NAME / efficientnet_lite0.VERSION, _efficientnet_lite0)
+        _ensure(store / ner.NAME / ner.VERSION, _ner)
         _ensure(store / resnet50.NAME / resnet50.VERSION, _resnet50)
-    except (WeightsError, ArtefactError) as error:
+    except (WeightsError, EncoderError, ArtefactError) as error:
         print(error, file=sys.stderr)
         return 1
     except Unavailable as reason:
@@ -69,6 +71,12 @@ def _ensure(folder: Path, make: Callable[[Path], Artefact]) -> None:
 
 def _efficientnet_lite0(folder: Path) -> Artefact:
     from models.efficientnet_lite0.export import make  # noqa: PLC0415
+
+    return make(folder)
+
+
+def _ner(folder: Path) -> Artefact:
+    from models.ner.export import make  # noqa: PLC0415
 
     return make(folder)
 
