@@ -12,7 +12,7 @@ pytestmark = pytest.mark.local
 
 def test_the_gateway_lists_what_is_there(platform: Platform) -> None:
     told = httpx.get(f"{platform.gateway}/").json()
-    assert {app["name"] for app in told["apps"]} == {"classifier", "detector", "images"}
+    assert {"classifier", "detector", "images", "ner"} <= {app["name"] for app in told["apps"]}
 
 
 def test_coins_uploaded_to_images_are_found_stored_and_served_again(platform: Platform, coins: bytes) -> None:
@@ -65,7 +65,13 @@ def test_the_classifier_says_which_model_stands_in_for_which(platform: Platform)
     assert ("served_as_alternative_for" in told) == (told["name"] == "efficientnet_lite0")
 
 
-@pytest.mark.parametrize("app", ["detector", "classifier"])
+def test_names_in_a_text_are_found_where_they_stand(platform: Platform) -> None:
+    text = "🙂 Yesterday Angela Merkel met engineers of Siemens in Munich."
+    found = httpx.post(f"{platform.gateway}/ner/predict", json={"text": text}).json()["entities"]
+    assert {text[each["start"] : each["end"]] for each in found} >= {"Angela Merkel", "Siemens", "Munich"}
+
+
+@pytest.mark.parametrize("app", ["detector", "classifier", "ner"])
 def test_every_model_app_has_the_common_routes(platform: Platform, app: str) -> None:
     for path in ("health", "ready", "metrics", "model/info", "docs", "redoc", "openapi.json", "v1/models", "v2"):
         assert httpx.get(f"{platform.gateway}/{app}/{path}").status_code == 200, path
