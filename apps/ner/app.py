@@ -102,6 +102,6 @@ def create(settings: Settings) -> App:
     @router.post("/predict", response_model=list[Name])
     async def predict(asked: texts.Text) -> list[dict[str, Any]]:
         """Find the names in a text in English."""
-        return model.encode(await model.predict([asked.text]), NoParameters())[0]["entities"]
+        return model.encode(await model.predict([asked.text], NoParameters()), NoParameters())[0]["entities"]
 
     return App("Finds names of people, organisations and places in a text.", router, model=model)
