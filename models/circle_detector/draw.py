@@ -10,8 +10,14 @@ from scipy.ndimage import gaussian_filter
 
 from models.circle_detector.shapes import DISTRACTORS, Outline, Plane, round_outline, surface
 
-RADIUS_MIN = 5.0
-"""Pixels. Smaller discs are dots to any detector of stride 4."""
+WORKING_SIDE = 512
+"""Pixels: the longest side that the detector sees."""
+
+RADIUS_MIN = 6.0
+"""Pixels, in a picture scaled to ``WORKING_SIDE``. Smaller discs are dots to a detector of stride 4."""
+
+DISTRACTOR_MIN = 12.0
+"""Pixels from centre to corner, likewise. Smaller squares are hardly told from discs, less so when blurred."""
 
 HELD_OUT = 1_000_000_007
 """Seed of the pictures that measure and never train."""
@@ -43,8 +49,8 @@ def draw(seed: int, index: int, height: int, width: int, *, circles: bool = True
     rng = np.random.default_rng((seed, index))
     noise = _noise(rng, height, width)
     canvas = _background(rng, noise)
-    discs = _place(rng, height, width) if circles and rng.random() > 0.06 else np.zeros((0, 3), np.float32)
-    for _ in range(int(rng.integers(0, 4) if rng.random() < 0.5 else rng.integers(3, 22))):
+    discs = _place(rng, height, width) if circles and rng.random() > 0.1 else np.zeros((0, 3), np.float32)
+    for _ in range(int(rng.integers(0, 4) if rng.random() < 0.5 else rng.integers(3, 16))):
         _distract(rng, canvas, noise)
     alike = rng.random() < 0.4
     style = int(rng.integers(1 << 32))
@@ -85,14 +91,15 @@ def _colour(rng: np.random.Generator) -> NDArray[np.float32]:
 def _place(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
     """Centres and radii: scattered, in rows, or touching; none hides more than a part of another."""
     side = min(height, width)
-    typical = math.exp(rng.uniform(math.log(RADIUS_MIN + 1), math.log(0.42 * side)))
+    least = RADIUS_MIN * max(1.0, max(height, width) / WORKING_SIDE)
+    typical = math.exp(rng.uniform(math.log(least + 1), math.log(0.42 * side)))
     spread = rng.choice([0.03, 0.2, 0.6])
     wanted = 1 + int(rng.integers(0, 25) * rng.random())
     touching, apart = rng.random() < 0.3, rng.choice([1.15, 1.0, 0.8])
     in_rows, pitch = rng.random() < 0.2, typical * rng.uniform(2.2, 3.5)
     placed: list[tuple[float, float, float]] = []
-    for _ in range(wanted * 4):
-        radius = float(np.clip(typical * math.exp(rng.normal(0, spread)), RADIUS_MIN, 0.46 * side))
+    for _ in range(wanted * 8):
+        radius = float(np.clip(typical * math.exp(rng.normal(0, spread)), least, 0.46 * side))
         x, y = rng.uniform(0.85 * radius, width - 0.85 * radius), rng.uniform(0.85 * radius, height - 0.85 * radius)
         if in_rows:
             x, y = (round(x / pitch) + 0.08 * rng.normal()) * pitch, (round(y / pitch) + 0.08 * rng.normal()) * pitch
@@ -172,7 +179,8 @@ def _paint(
 
 def _distract(rng: np.random.Generator, canvas: NDArray[np.float32], noise: Plane) -> None:
     height, width = canvas.shape[:2]
-    radius = math.exp(rng.uniform(math.log(4), math.log(0.6 * min(height, width))))
+    least = DISTRACTOR_MIN * max(1.0, max(height, width) / WORKING_SIDE)
+    radius = math.exp(rng.uniform(math.log(least), math.log(0.6 * min(height, width))))
     at = float(rng.uniform(0, width)), float(rng.uniform(0, height)), radius
     outline = DISTRACTORS[int(rng.integers(len(DISTRACTORS)))](rng, radius)
     _paint(
@@ -201,7 +209,7 @@ def _disc(
     rows, columns, across, down = _window(canvas, x, y, radius)
     around = canvas[rows, columns][np.hypot(across, down) > 0.8 * radius]
     # Less than the spread of what surrounds it and even a person would not see it.
-    contrast = max(chooser.choice([0.12, 0.2, 0.35]), min(1.2 * float(around.std(axis=0).max()), 0.45))
+    contrast = max(chooser.choice([0.15, 0.25, 0.4]), min(1.5 * float(around.std(axis=0).max()), 0.5))
     around = around.mean(axis=0)
     colour = _colour(chooser)
     while np.abs(colour - around).max() < contrast:
@@ -215,7 +223,7 @@ def _disc(
         round_outline(rng, radius, wobble),
         colour=colour,
         opacity=chooser.choice([1.0, 0.85]),
-        hole=chooser.choice([0.0, chooser.uniform(0.06, 0.35)], p=[0.8, 0.2]),
+        hole=chooser.choice([0.0, chooser.uniform(0.1, 0.35)], p=[0.8, 0.2]),
         rim=chooser.choice([0.0, chooser.uniform(-0.35, 0.35)]),
         shadow=chooser.choice([0.0, chooser.uniform(0.2, 0.7)]),
     )
@@ -225,7 +233,7 @@ def _photograph(rng: np.random.Generator, canvas: NDArray[np.floating[Any]]) -> 
     """Uneven light, blur, grain and gamma, then eight bits."""
     height, width = canvas.shape[:2]
     if rng.random() < 0.4:
-        canvas = np.repeat(canvas.mean(axis=2, keepdims=True), 3, axis=2)
+        canvas = canvas.mean(axis=2, keepdims=True)
     if rng.random() < 0.5:
         lamp_x, lamp_y = rng.uniform(0, 1, 2)
         y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j].astype(np.float32)
@@ -236,6 +244,6 @@ def _photograph(rng: np.random.Generator, canvas: NDArray[np.floating[Any]]) -> 
         canvas = gaussian_filter(canvas, (blur, blur, 0))
     if rng.random() < 0.6:
         grain = rng.standard_normal((height, width, 1), dtype=np.float32)
-        canvas = canvas + np.float32(rng.uniform(0.005, 0.06)) * grain
+        canvas = canvas + np.float32(rng.uniform(0.005, 0.045)) * grain
     canvas = np.clip(canvas, 0, 1) ** np.float32(math.exp(rng.uniform(-0.4, 0.4)))
-    return (canvas * 255 + 0.5).astype(np.uint8)
+    return np.broadcast_to((canvas * 255 + 0.5).astype(np.uint8), (height, width, 3))

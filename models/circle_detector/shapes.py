@@ -28,8 +28,8 @@ def round_outline(rng: np.random.Generator, radius: float, wobble: float) -> Out
 
 
 def ellipse(rng: np.random.Generator, radius: float) -> Outline:
-    """An ellipse at least 1.5 times as long as wide, which nobody takes for a circle."""
-    a, b = radius, radius / rng.uniform(1.5, 3.5)
+    """An ellipse at least 1.6 times as long as wide, which nobody takes for a circle."""
+    a, b = radius, radius / rng.uniform(1.6, 3.5)
 
     def distance(x: Plane, y: Plane) -> Plane:
         # First-order distance: the implicit function over the length of its gradient.
@@ -43,7 +43,7 @@ def box(rng: np.random.Generator, radius: float) -> Outline:
     """A rectangle, square in half of the cases, its corners sometimes a little rounded."""
     half_x = radius * rng.uniform(0.6, 0.85)
     half_y = half_x if rng.random() < 0.5 else half_x * rng.uniform(0.15, 0.8)
-    corner = half_y * rng.uniform(0, 0.25)
+    corner = half_y * rng.uniform(0, 0.15)
 
     def distance(x: Plane, y: Plane) -> Plane:
         qx, qy = np.abs(x) - (half_x - corner), np.abs(y) - (half_y - corner)
@@ -53,8 +53,8 @@ def box(rng: np.random.Generator, radius: float) -> Outline:
 
 
 def polygon(rng: np.random.Generator, radius: float) -> Outline:
-    """A convex polygon of three to six sides, regular or not."""
-    sides = int(rng.integers(3, 7))
+    """A convex polygon of three to five sides, or six where it is large enough to tell; regular or not."""
+    sides = int(rng.integers(3, 7 if radius > 24 else 6))
     spread = 0.0 if rng.random() < 0.5 or sides > 5 else 0.3
     angles = (np.arange(sides) + rng.uniform(-spread, spread, sides)) * math.tau / sides
     apothem = radius * math.cos(math.pi / sides)
@@ -68,7 +68,7 @@ def polygon(rng: np.random.Generator, radius: float) -> Outline:
 
 def blob(rng: np.random.Generator, radius: float) -> Outline:
     """A star, a clover or a stain: its radius varies so much that it is round no more."""
-    lobes, depth = int(rng.integers(3, 8)), rng.uniform(0.22, 0.45)
+    lobes, depth = int(rng.integers(3, 8)), rng.uniform(0.28, 0.45)
     other, phase = int(rng.integers(2, 5)), rng.uniform(0, math.tau)
 
     def distance(x: Plane, y: Plane) -> Plane:
@@ -81,7 +81,7 @@ def blob(rng: np.random.Generator, radius: float) -> Outline:
 
 def sector(rng: np.random.Generator, radius: float) -> Outline:
     """A half disc, a slice of one or a crescent."""
-    kind, cut = rng.integers(3), rng.uniform(-0.25, 0.35) * radius
+    kind, cut = rng.integers(3), rng.uniform(-0.25, 0.1) * radius
     tilt = rng.uniform(0.3, 1.2)
 
     def distance(x: Plane, y: Plane) -> Plane:
@@ -119,6 +119,8 @@ def arc(rng: np.random.Generator, radius: float) -> Outline:
 DISTRACTORS: tuple[Callable[[np.random.Generator, float], Outline], ...] = (
     ellipse,
     box,
+    box,
+    polygon,
     polygon,
     blob,
     sector,
@@ -148,11 +150,11 @@ def surface(rng: np.random.Generator, x: Plane, y: Plane, radius: float, noise: 
         return np.zeros_like(noise)
     if kind == 1:
         angle = rng.uniform(0, math.tau)
-        return np.float32(rng.uniform(0.05, 0.25) / radius) * (math.cos(angle) * x + math.sin(angle) * y)
+        return np.float32(rng.uniform(0.05, 0.15) / radius) * (math.cos(angle) * x + math.sin(angle) * y)
     if kind == 2:
-        lit_x, lit_y = rng.uniform(-0.5, 0.5, 2) * radius
-        fall = np.float32(rng.uniform(0.1, 0.35)) * ((x - lit_x) ** 2 + (y - lit_y) ** 2) / radius**2
-        return np.float32(rng.uniform(0, 0.15)) - fall
+        lit_x, lit_y = rng.uniform(-0.25, 0.25, 2) * radius
+        # Little is added along the edge itself, or a lit ball could fade into what is behind it.
+        return np.float32(rng.uniform(0.05, 0.25)) * (1 - ((x - lit_x) ** 2 + (y - lit_y) ** 2) / radius**2)
     if kind == 3:
         return np.float32(rng.uniform(0.03, 0.12)) * noise
     return _relief(rng, x, y, radius, noise)
