@@ -11,7 +11,8 @@ import pytest
 from skimage import data
 
 from infra.local.ports import answers
-from models.resnet50.export import NAME, VERSION, make_random
+from models.resnet50 import NAME, VERSION
+from models.resnet50.export import make_random
 from tests.bench.conftest import Table
 from tests.bench.load import Timings, closed_loop, multipart
 from tests.local.conftest import checkout, jpeg
