@@ -82,7 +82,7 @@ def test_a_body_beyond_the_limit_never_reaches_the_app(gateway: Gateway, upstrea
 
 
 def test_a_quota_is_each_callers_own_and_counts_down(gateway: Gateway, upstream: Make) -> None:
-    gateway.lead_to(app(upstream(), rate_limit={"requests": 3, "window_s": 3600}))
+    gateway.lead_to(app(upstream(), rate_limit={"requests": 3, "window_s": 3600, "key": "api-key"}))
     first = [httpx.get(f"{gateway.url}/echo/", headers={"x-api-key": "a"}) for _ in range(4)]
     assert [answer.status_code for answer in first] == [200, 200, 200, 429]
     assert [answer.headers["ratelimit"][:12] for answer in first] == [
