@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from models import efficientnet_lite0, ner, resnet50
+from models import efficientnet_lite0, ner, resnet50, sentiment
 from models.artefact import MANIFEST, Artefact, ArtefactError
 from models.imagenet.weights import WeightsError
 from models.minilm import EncoderError
@@ -33,6 +33,7 @@ def main() -> int:
     store = default_stores()[-1]
     try:
         _ensure(store / efficientnet_lite0.NAME / efficientnet_lite0.VERSION, _efficientnet_lite0)
+        _ensure(store / sentiment.NAME / sentiment.VERSION, _sentiment)
         _ensure(store / ner.NAME / ner.VERSION, _ner)
         _ensure(store / resnet50.NAME / resnet50.VERSION, _resnet50)
     except (WeightsError, EncoderError, ArtefactError) as error:
@@ -71,6 +72,12 @@ def _ensure(folder: Path, make: Callable[[Path], Artefact]) -> None:
 
 def _efficientnet_lite0(folder: Path) -> Artefact:
     from models.efficientnet_lite0.export import make  # noqa: PLC0415
+
+    return make(folder)
+
+
+def _sentiment(folder: Path) -> Artefact:
+    from models.sentiment.export import make  # noqa: PLC0415
 
     return make(folder)
 

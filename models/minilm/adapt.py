@@ -17,20 +17,17 @@ from torch.nn import functional
 from models.minilm.encoder import HEADS, LAYERS, LINEARS, NORMS, WIDTH, Encoder
 from models.minilm.text import batch
 
-FIRST = 3
-"""The first layer that is adapted."""
-
 RANK = 8
 
 Loss = Callable[[nn.Module, Tensor, Tensor, list[int]], Tensor]
 """Of the head, on hidden states (batch, sequence, width), their mask, and the numbers of the examples."""
 
 
-def lower(encoder: Encoder, rows: Sequence[NDArray[np.int64]], size: int = 64) -> list[Tensor]:
-    """What the layers that are not adapted make of each row of word pieces."""
+def lower(encoder: Encoder, rows: Sequence[NDArray[np.int64]], first: int, size: int = 64) -> list[Tensor]:
+    """What the layers before ``first``, which are not adapted, make of each row of word pieces."""
     model = type(encoder.model)()
     model.CopyFrom(encoder.model)
-    state = encoder.state(FIRST)
+    state = encoder.state(first)
     del model.graph.output[:]
     model.graph.output.add().name = state
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -89,15 +86,20 @@ def fit(
     head: nn.Module,
     loss: Loss,
     *,
+    first: int,
     epochs: int,
     rate: float,
     seed: int,
     size: int = 32,
     dropout: float = 0.1,
 ) -> tuple[dict[str, NDArray[np.float32]], nn.Module]:
-    """Learn adapters and head; the adapters by the names that ``Encoder.adapt`` takes, and the layers themselves."""
+    """Learn a head, and adapters of the layers from ``first`` on.
+
+    Returns:
+        The adapters by the names that ``Encoder.adapt`` takes, and the adapted layers.
+    """
     torch.manual_seed(seed)
-    upper = nn.ModuleList(Layer(encoder.layer(number)) for number in range(FIRST, LAYERS))
+    upper = nn.ModuleList(Layer(encoder.layer(number)) for number in range(first, LAYERS))
     parameters = [*upper.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
     steps = epochs * math.ceil(len(states) / size)
@@ -117,7 +119,7 @@ def fit(
             total += value.item() * len(numbers)
         print(f"epoch {epoch + 1}: loss {total / len(states):.4f}, {time.monotonic() - started:.0f} s", flush=True)
     adapters = {
-        f"{FIRST + number}.{name}.{part}": getattr(linear, part).detach().numpy()
+        f"{first + number}.{name}.{part}": getattr(linear, part).detach().numpy()
         for number, layer in enumerate(upper)
         for name, linear in zip(LINEARS, layer.linears, strict=True)
         for part in ("down", "up")

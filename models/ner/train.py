@@ -19,7 +19,7 @@ from models.ner.network import SHAPES, shapes
 
 SEED = 1
 TIMES = 12
-EPOCHS, RATE = 4, 2e-3
+FIRST, EPOCHS, RATE = 3, 4, 2e-3
 HIDDEN = 64
 
 
@@ -51,7 +51,7 @@ def main() -> None:
     examples = compose(templates(), TIMES, SEED)
     encoder, tokenizer = Encoder(), WordPieces.of(published("tokenizer.json"))
     split = [tokenizer.split(example.text) for example in examples]
-    states = adapt.lower(encoder, [tokenizer.marked(pieces.ids) for pieces in split])
+    states = adapt.lower(encoder, [tokenizer.marked(pieces.ids) for pieces in split], FIRST)
     look = [torch.from_numpy(shapes(example.text, one)) for example, one in zip(examples, split, strict=True)]
     target = [torch.from_numpy(labels(example, one)) for example, one in zip(examples, split, strict=True)]
 
@@ -64,7 +64,7 @@ def main() -> None:
 
     torch.manual_seed(SEED)
     head = Head()
-    adapters, _ = adapt.fit(encoder, states, head, loss, epochs=EPOCHS, rate=RATE, seed=SEED)
+    adapters, _ = adapt.fit(encoder, states, head, loss, first=FIRST, epochs=EPOCHS, rate=RATE, seed=SEED)
     weights = adapters | {f"head.{name}": value.detach().numpy() for name, value in head.state_dict().items()}
     # Half precision: half the size, with answers that differ in the fourth digit.
     save_file({name: np.ascontiguousarray(value, np.float16) for name, value in weights.items()}, WEIGHTS)
