@@ -1,0 +1,1 @@
+"""What goes into any Kubernetes cluster, whoever made it."""

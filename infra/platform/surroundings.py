@@ -1,0 +1,90 @@
+"""What the platform finds in a cluster, whoever made it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pulumi import Input
+
+GpuSharing = Literal["exclusive", "time-slicing", "mig"]
+"""How pods share a GPU; the same words as the node groups of AWS take."""
+
+
+@dataclass(frozen=True)
+class DatabaseAt:
+    """A Postgres that runs outside the cluster.
+
+    Attributes:
+        host: its name.
+        port: where it listens.
+        secret_arn: RDS' managed master secret in Secrets Manager.
+    """
+
+    host: Input[str]
+    port: Input[int]
+    secret_arn: Input[str]
+
+
+@dataclass(frozen=True)
+class CacheAt:
+    """A Redis that runs outside the cluster.
+
+    Attributes:
+        url: ``rediss://host:6379``, without the token.
+        secret_arn: its token in Secrets Manager.
+    """
+
+    url: Input[str]
+    secret_arn: Input[str]
+
+
+@dataclass(frozen=True)
+class EdgeAt:
+    """The stack's own load balancer; a ``TargetGroupBinding`` joins the gateway to it.
+
+    Attributes:
+        target_group_arn: takes the gateway's pods.
+        security_group_id: the load balancer's own group.
+    """
+
+    target_group_arn: Input[str]
+    security_group_id: Input[str]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the platform finds in a cluster, whoever made it.
+
+    Attributes:
+        stack: ``dev``, ``stage`` or ``prod``.
+        domain: apps answer at ``https://<domain>/<prefix>``.
+        region: AWS region; none off AWS.
+        storage_class: for volumes of the platform's own stateful parts.
+        models_url: ``s3://bucket/prefix`` of the artefact store; none: the platform runs an object store and uses that.
+        data_url: training data, likewise.
+        logs_url: objects of Loki and MLflow, likewise.
+        database: none: the platform runs one Postgres itself.
+        cache: none: the platform runs one Redis itself.
+        edge: none: a plain Service of type LoadBalancer (Kind).
+        roles: IRSA: ``<namespace>/<service account>`` to the ARN of its IAM role; empty off AWS.
+        gpu: whether there are GPU nodes (device plugin, DCGM).
+        gpu_sharing: how pods share a GPU.
+        replicas: of the platform's own stateless parts: 1, or 2 and more where it must survive a node.
+        images: app to image reference, tagged by content.
+    """
+
+    stack: str
+    domain: Input[str]
+    region: str | None
+    storage_class: str
+    models_url: Input[str] | None
+    data_url: Input[str] | None
+    logs_url: Input[str] | None
+    database: DatabaseAt | None
+    cache: CacheAt | None
+    edge: EdgeAt | None
+    roles: Mapping[str, Input[str]]
+    gpu: bool
+    gpu_sharing: GpuSharing
+    replicas: int
+    images: Mapping[str, Input[str]]
