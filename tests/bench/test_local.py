@@ -16,7 +16,8 @@ from models.resnet50.export import make_random
 from tests.bench.conftest import Table
 from tests.bench.load import Timings, closed_loop, multipart
 from tests.local.conftest import checkout, jpeg
-from tests.local.platform import Platform, free_ports, until
+from tests.local.platform import Platform, free_ports
+from tests.until import until
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 
@@ -119,7 +120,7 @@ def test_an_app_starts_fast_and_stays_small(platform: Platform, table: Table) ->
         with subprocess.Popen(
             running.cmdline(), cwd=running.cwd(), env=environment, stdout=subprocess.DEVNULL
         ) as second:
-            until(lambda port=port: answers(port, "/ready"), 60, f"{app} is ready")
+            until(lambda port=port: answers(port, "/ready"), f"{app} is ready", 60)
             ready = time.perf_counter() - started
             second.terminate()
         resident = running.memory_info().rss / 2**20

@@ -5,8 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -154,11 +153,3 @@ def stack() -> Iterator[Stack]:
             for process in left:
                 process.kill()
             assert not left, f"left behind: {[process.cmdline() for process in left]}\n{said}"
-
-
-def until(fact: Callable[[], bool], what: str, timeout_s: float = 15) -> None:
-    """Wait for a fact; fails when it does not come about."""
-    deadline = time.monotonic() + timeout_s
-    while not fact():
-        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
-        time.sleep(0.02)

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,14 +157,6 @@ class Platform:
             except psutil.Error:
                 continue
         return found
-
-
-def until(condition: Callable[[], object], timeout_s: float, what: str) -> None:
-    """Wait for a condition; asked again at once when the last answer took a while."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
-        time.sleep(0.05)
 
 
 def free_ports(count: int) -> list[int]:

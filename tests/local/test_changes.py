@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from infra.settings import CHECKOUT
-from tests.local.platform import Platform, until
+from tests.local.platform import Platform
 from tests.local.traffic import Traffic
+from tests.until import until
 
 pytestmark = pytest.mark.local
 
@@ -102,7 +103,7 @@ def test_a_mirror_gets_a_copy_of_each_while_stable_answers(
     before = copies()
     answers = [platform.post("/detector/predict", coins) for _ in range(20)]
     assert {a.headers["x-modelserve-revision"].rpartition("@")[2] for a in answers} == {"1.0.0"}
-    until(lambda: copies() == before + 20, 10, "20 copies at the canary")
+    until(lambda: copies() == before + 20, "20 copies at the canary")
 
 
 def test_a_killed_app_is_back_within_seconds_and_answered_for_meanwhile(platform: Platform) -> None:
@@ -114,7 +115,7 @@ def test_a_killed_app_is_back_within_seconds_and_answered_for_meanwhile(platform
         seen.append(httpx.get(f"{platform.gateway}/detector/ready"))
         return seen[-1].status_code == 200
 
-    until(back, 5, "the detector answers again")
+    until(back, "the detector answers again", 5)
     for answer in seen[:-1]:
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
@@ -123,7 +124,7 @@ def test_a_killed_app_is_back_within_seconds_and_answered_for_meanwhile(platform
 def test_refresh_reports_what_happened_to_a_killed_app(platform: Platform) -> None:
     [pid] = pids(platform, "detector")
     psutil.Process(pid).kill()
-    until(lambda: pids(platform, "detector") not in ([pid], [0]), 5, "another process of the detector")
+    until(lambda: pids(platform, "detector") not in ([pid], [0]), "another process of the detector", 5)
     told = platform.pulumi("refresh", "--yes", "--skip-preview", "--diff", "--stack", "local")
     assert '"RUNNING" => "RESTARTED"' in told.stdout
 
@@ -136,7 +137,7 @@ def test_images_answers_503_while_postgres_is_away_and_keeps_nothing_half(platfo
     assert during.status_code in (201, 503)
     if during.status_code == 503:
         assert during.headers["content-type"] == "application/problem+json"
-    until(lambda: platform.post("/images/", coins).status_code == 201, 20, "uploads work again")
+    until(lambda: platform.post("/images/", coins).status_code == 201, "uploads work again", 20)
     assert len(kept["images"]) <= len(httpx.get(f"{platform.gateway}/images/").json()["images"])
 
 

@@ -6,6 +6,7 @@ from skimage import data
 
 from tests.local.conftest import jpeg
 from tests.local.platform import Platform
+from tests.until import until
 
 pytestmark = pytest.mark.local
 
@@ -78,9 +79,14 @@ def test_every_model_app_has_the_common_routes(platform: Platform, app: str) -> 
 
 
 def test_prometheus_sees_every_instance(platform: Platform) -> None:
-    found = httpx.get(f"{platform.outputs()['services']['prometheus']}/api/v1/targets").json()["data"]["activeTargets"]
-    apps = {target["labels"].get("app") for target in found}
-    assert {"classifier", "detector", "images"} <= apps
+    prometheus = platform.outputs()["services"]["prometheus"]
+
+    def seen() -> set[str | None]:
+        found = httpx.get(f"{prometheus}/api/v1/targets").json()["data"]["activeTargets"]
+        return {target["labels"].get("app") for target in found}
+
+    # It reads the list of a new instance a moment after the instance is up.
+    until(lambda: {"classifier", "detector", "images", "ner", "sentiment"} <= seen(), "Prometheus knows every app")
 
 
 def test_status_shows_every_app_ready(platform: Platform) -> None:

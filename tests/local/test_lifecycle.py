@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from tests.local.conftest import checkout
-from tests.local.platform import Platform, until
+from tests.local.platform import Platform
+from tests.until import until
 
 pytestmark = pytest.mark.local
 
@@ -54,7 +55,7 @@ def test_what_is_not_retained_is_gone_with_the_stack(bare: Platform, coins: byte
 def test_up_works_after_an_up_that_was_interrupted(bare: Platform, coins: bytes) -> None:
     cut = bare.start("up", "--yes", "--skip-preview", "--stack", "local")
     assert cut.stdout is not None
-    until(lambda: "detector creating" in cut.stdout.readline(), 60, "the engine starts the detector")  # type: ignore[union-attr]
+    until(lambda: "detector creating" in cut.stdout.readline(), "the engine starts the detector", 60)  # type: ignore[union-attr]
     os.killpg(cut.pid, signal.SIGINT)
     cut.communicate(timeout=60)
     assert cut.returncode != 0
@@ -66,7 +67,7 @@ def test_up_works_after_an_up_that_was_interrupted(bare: Platform, coins: bytes)
 def test_up_works_after_the_engine_was_killed(bare: Platform, coins: bytes) -> None:
     cut = bare.start("up", "--yes", "--skip-preview", "--stack", "local")
     assert cut.stdout is not None
-    until(lambda: "detector creating" in cut.stdout.readline(), 60, "the engine starts the detector")  # type: ignore[union-attr]
+    until(lambda: "detector creating" in cut.stdout.readline(), "the engine starts the detector", 60)  # type: ignore[union-attr]
     os.killpg(cut.pid, signal.SIGKILL)
     cut.communicate(timeout=60)
     told = bare.modelserve("doctor")

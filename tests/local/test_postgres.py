@@ -17,7 +17,7 @@ from infra.local.database import DatabaseProvider
 from infra.local.home import Home, LocalError
 from infra.local.postgres import PostgresProvider
 from infra.local.redis import RedisProvider
-from tests.local.engine import until
+from tests.until import until
 
 pytestmark = pytest.mark.local
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from tests.local.engine import SERVES, Stack, stack, until
+from tests.local.engine import SERVES, Stack, stack
+from tests.until import until
 
 pytestmark = pytest.mark.local
 

@@ -17,7 +17,8 @@ from infra.local import daemon, orphans, ports
 from infra.local.home import Home, LocalError
 from infra.local.process import ProcessProvider
 from infra.local.supervisord import Program, Supervisord
-from tests.local.engine import SERVES, until
+from tests.local.engine import SERVES
+from tests.until import until
 
 pytestmark = pytest.mark.local
 
