@@ -87,6 +87,7 @@ class Project:
             "PULUMI_BACKEND_URL": (self.folder / "state").as_uri(),
             "PULUMI_CONFIG_PASSPHRASE": "only for this test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "MODELSERVE_STAND_IN_CLOUD": str(self.folder),
         }
         done = subprocess.run(
             ["pulumi", *arguments, "--non-interactive", "--color", "never"],
@@ -118,7 +119,7 @@ def project(tmp_path: Path) -> Project:
     (tmp_path / "bin").mkdir()
     for package in ("aws", "kubernetes"):
         provider = tmp_path / "bin" / f"pulumi-resource-{package}"
-        provider.write_text(f"#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name('provider.py')}\n")
+        provider.write_text(f"#!/bin/sh\nPYTHONPATH={PACK.parent} exec {sys.executable} -m tests.providers anything\n")
         provider.chmod(0o755)
     made = Project(tmp_path)
     made.pulumi("stack", "init", "prod")
