@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-ZONES = 3
-# AWS takes no larger VPC than /16; from /22 on the public subnets still hold the /27 that a load balancer needs.
-LARGEST, SMALLEST = 16, 22
+# The control plane and the load balancer want two zones; no region has more than six (us-east-1).
+FEWEST_ZONES, MOST_ZONES = 2, 6
+# AWS takes no larger VPC than /16; from /21 on the public subnets still hold the /27 that a load balancer needs.
+LARGEST, SMALLEST = 16, 21
 PRIVATE = tuple(IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
 SERVICES = IPv4Network("172.20.0.0/16")
 """Addresses of Kubernetes Services, given to the cluster; outside every network."""
@@ -16,13 +17,13 @@ BRIDGE = IPv4Network("172.17.0.0/16")
 
 @dataclass(frozen=True)
 class Plan:
-    """The subnets of a network, one a zone.
+    """The subnets of a network, one for each zone that there can be: one that is added later moves no other.
 
     Attributes:
         vpc: the whole network.
-        public: load balancers and NAT; an eighth of the last quarter each.
-        private: nodes and pods, a quarter each: with prefix delegation a node takes 16 addresses at a time.
-        intra: no way out; the control plane's interfaces, databases and caches.
+        public: load balancers and NAT; a 64th each.
+        private: nodes and pods, an eighth each: with prefix delegation a node takes 16 addresses at a time.
+        intra: no way out; the control plane's interfaces, databases and caches; a 64th each.
     """
 
     vpc: IPv4Network
@@ -32,7 +33,7 @@ class Plan:
 
 
 def plan(cidr: str, avoid: Iterable[str] = ()) -> Plan:
-    """Divide a network over three zones.
+    """Divide a network over as many zones as there can be.
 
     Args:
         cidr: the VPC's range, for example ``10.20.0.0/16``.
@@ -49,6 +50,6 @@ def plan(cidr: str, avoid: Iterable[str] = ()) -> Plan:
     for taken in (SERVICES, BRIDGE, *map(IPv4Network, avoid)):
         if vpc.overlaps(taken):
             raise ValueError(f"{cidr} overlaps {taken}; take a range beside it")
-    *private, rest = vpc.subnets(prefixlen_diff=2)
-    eighths = tuple(rest.subnets(prefixlen_diff=3))
-    return Plan(vpc, eighths[:ZONES], tuple(private), eighths[ZONES : 2 * ZONES])
+    *private, low, high = vpc.subnets(prefixlen_diff=3)
+    public, intra = (tuple(part.subnets(prefixlen_diff=3))[:MOST_ZONES] for part in (low, high))
+    return Plan(vpc, public, tuple(private), intra)

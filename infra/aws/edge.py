@@ -54,6 +54,8 @@ class Edge(pulumi.ComponentResource):
     """Where clients call."""
     target_group_arn: pulumi.Output[str]
     """Takes the gateway's pods (``TargetGroupBinding``); known once the load balancer listens."""
+    security_group_id: pulumi.Output[str]
+    """Group of the load balancer; the gateway's pods let it in."""
     load_balancer: pulumi.Output[str]
     """The load balancer as CloudWatch names it, ``app/<name>/<id>``."""
     target_group: pulumi.Output[str]
@@ -121,6 +123,7 @@ class Edge(pulumi.ComponentResource):
         self.target_group_arn = pulumi.Output.all(targets.arn, listener.id, *(door.id for door in doors)).apply(
             lambda known: str(known[0])
         )
+        self.security_group_id = group.id
         self.load_balancer, self.target_group = balancer.arn_suffix, targets.arn_suffix
         self.register_outputs({"url": self.url, "target_group_arn": self.target_group_arn})
 

@@ -1,4 +1,4 @@
-"""The network: a VPC over three zones, its ways out, private ways to AWS, and a record of its flows."""
+"""The network: a VPC over several zones, its ways out, private ways to AWS, and a record of its flows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 import pulumi
 from pulumi_aws import cloudwatch, ec2, iam, vpc
 
-from infra.aws.addresses import ZONES, plan
+from infra.aws.addresses import FEWEST_ZONES, MOST_ZONES, plan
 from infra.aws.policy import Statement, assumed_by, document
 
 # What nodes cannot do without when a NAT gateway is gone: pull images, get credentials, log, be reached for repair.
@@ -20,10 +20,11 @@ class NetworkArgs:
 
     Attributes:
         region: AWS region, for example ``eu-central-1``.
-        zones: three availability zones of it. Named, so that a zone that AWS adds moves nothing.
-        cidr: private range from /16 to /22; a quarter of it for the pods of each zone.
+        zones: availability zones of it, two to six. Named, so that a zone that AWS adds moves nothing; appended to, so
+            that one of ours does not either.
+        cidr: private range from /16 to /21; an eighth of it for the pods of each zone.
         avoid: ranges that ``cidr`` must not overlap: peered networks, offices.
-        redundant: a NAT gateway and interface endpoints in every zone; else in the first alone, a third of the price.
+        redundant: a NAT gateway and interface endpoints in every zone; else in the first alone, at its price alone.
         log_key_arn: encrypts the flow logs.
         log_retention_days: how long flow logs are kept.
     """
@@ -37,13 +38,14 @@ class NetworkArgs:
     avoid: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(set(self.zones)) != ZONES:
-            raise ValueError(f"zones are {list(self.zones)}; give {ZONES} different ones of {self.region}")
+        if not FEWEST_ZONES <= len(set(self.zones)) == len(self.zones) <= MOST_ZONES:
+            allowed = f"{FEWEST_ZONES} to {MOST_ZONES}"
+            raise ValueError(f"zones are {list(self.zones)}; give {allowed} different ones of {self.region}")
         plan(self.cidr, self.avoid)
 
 
 class Network(pulumi.ComponentResource):
-    """A VPC with public, private and intra subnets in three zones.
+    """A VPC with public, private and intra subnets in each zone.
 
     The subnet outputs depend on the routes behind them: whoever uses a subnet is made after it can reach the outside,
     and destroyed before it no longer can.
@@ -112,7 +114,7 @@ class Network(pulumi.ComponentResource):
                 tags={"Name": f"{self._name}-{tier}-{zone}", **tags},
                 opts=self._child,
             )
-            for i, (zone, block) in enumerate(zip(self._args.zones, blocks, strict=True))
+            for i, (zone, block) in enumerate(zip(self._args.zones, blocks, strict=False))
         ]
 
     def _associate(self, part: str, subnet: ec2.Subnet, table: ec2.RouteTable) -> ec2.RouteTableAssociation:
@@ -139,7 +141,7 @@ class Network(pulumi.ComponentResource):
         # A NAT gateway has no address to the internet until its subnet routes there.
         routed = pulumi.ResourceOptions(parent=self, depends_on=made)
         nats: list[ec2.NatGateway] = []
-        for i in range(ZONES if self._args.redundant else 1):
+        for i in range(len(public) if self._args.redundant else 1):
             address = ec2.Eip(f"{name}-nat-{i}", domain="vpc", tags=self._tag(f"nat-{i}"), opts=self._child)
             nats.append(
                 ec2.NatGateway(
@@ -201,7 +203,7 @@ class Network(pulumi.ComponentResource):
                 service_name=f"{service}.{endpoint}",
                 vpc_endpoint_type="Interface",
                 private_dns_enabled=True,
-                subnet_ids=[subnet.id for subnet in private[: ZONES if self._args.redundant else 1]],
+                subnet_ids=[subnet.id for subnet in private[: len(private) if self._args.redundant else 1]],
                 security_group_ids=[group.id],
                 tags=self._tag(endpoint),
                 opts=self._child,

@@ -2,7 +2,12 @@
 
 import json
 from base64 import b64encode
-from typing import Any
+from typing import Any, Literal
+
+Kind = Literal["general", "memory", "gpu", "spot"]
+"""What a node is for."""
+GpuSharing = Literal["exclusive", "time-slicing", "mig"]
+"""How pods share a GPU."""
 
 # More pods on a node than this is outside what Kubernetes is tested for ("Considerations for large clusters"); nodeadm
 # would count interfaces instead, and not know of the network add-on's address prefixes.

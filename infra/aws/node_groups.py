@@ -2,17 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import pulumi
 from pulumi_aws import autoscaling, ec2, eks, iam, vpc
 
 from infra import versions
-from infra.aws.node_config import MIG_FAMILIES, efa_interfaces, user_data
+from infra.aws.node_config import MIG_FAMILIES, GpuSharing, Kind, efa_interfaces, user_data
 from infra.aws.policy import assumed_by
-
-Kind = Literal["general", "memory", "gpu", "spot"]
-GpuSharing = Literal["exclusive", "time-slicing", "mig"]
 
 
 @dataclass(frozen=True)
@@ -243,10 +239,11 @@ class NodeGroup(pulumi.ComponentResource):
         return ec2.LaunchTemplatePlacementArgs(group_name=placement.name), interfaces
 
     def _schedule(self, hours: WorkingHours) -> None:
-        least, first, most = self._args.size
-        for action, hour, size, desired in (
-            ("evening", hours.end, hours.size_outside, hours.size_outside),
-            ("morning", hours.start, least, first),
+        outside = hours.size_outside
+        for action, hour, size in (
+            # Not more at most either: the autoscaler would bring back what the pods that were left alone ask for.
+            ("evening", hours.end, (outside, outside, outside)),
+            ("morning", hours.start, self._args.size),
         ):
             autoscaling.Schedule(
                 f"{self._name}-{action}",
@@ -254,9 +251,9 @@ class NodeGroup(pulumi.ComponentResource):
                 scheduled_action_name=action,
                 recurrence=f"0 {hour} * * {hours.days}",
                 time_zone=hours.time_zone,
-                min_size=size,
-                desired_capacity=desired,
-                max_size=most,
+                min_size=size[0],
+                desired_capacity=size[1],
+                max_size=size[2],
                 opts=self._child,
             )
 

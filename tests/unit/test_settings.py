@@ -51,7 +51,7 @@ def test_an_unknown_key_is_named_with_the_nearest_right_one() -> None:
 
 
 def test_a_key_like_no_other_is_answered_with_all_that_are_allowed() -> None:
-    assert "Allowed here: apps, data, gateway" in refusal({"modelserve:zzz": "1"})
+    assert "Allowed here: apps, aws, data, gateway" in refusal({"modelserve:zzz": "1"})
 
 
 def test_a_wrong_value_is_named_with_what_is_allowed() -> None:

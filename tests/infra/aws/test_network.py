@@ -26,7 +26,7 @@ def made(redundant: bool = True) -> Cloud:
     return cloud
 
 
-def test_each_tier_spans_three_zones() -> None:
+def test_each_tier_spans_all_zones() -> None:
     subnets = made().all(SUBNET)
     for tier in ("public", "private", "intra"):
         assert {s["availabilityZone"] for s in subnets if tier in s["tags"]["Name"]} == set(ZONES)
@@ -101,11 +101,21 @@ def test_a_private_subnet_comes_with_its_ways_out() -> None:
     assert len([r for r in behind if isinstance(r, ec2.VpcEndpoint)]) == 6
 
 
-def test_two_zones_are_refused_before_anything_is_made() -> None:
-    with pytest.raises(ValueError, match="give 3 different ones of eu-central-1"):
-        args(zones=ZONES[:2])
+@pytest.mark.parametrize("zones", [ZONES[:1], (ZONES[0], ZONES[0]), tuple(f"eu-central-1{z}" for z in "abcdefg")])
+def test_zones_that_cannot_work_are_refused_before_anything_is_made(zones: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="give 2 to 6 different ones of eu-central-1"):
+        args(zones=zones)
+
+
+def test_a_zone_that_is_added_moves_no_other() -> None:
+    before, after = Cloud(), Cloud()
+    before.run(lambda: Network("net", args(zones=ZONES[:2])).private_subnet_ids)
+    after.run(lambda: Network("net", args()).private_subnet_ids)
+    assert len(before.all(SUBNET)) == 6
+    assert len(after.all(SUBNET)) == 9
+    assert all(subnet in after.all(SUBNET) for subnet in before.all(SUBNET))
 
 
 def test_a_range_too_small_is_refused_before_anything_is_made() -> None:
-    with pytest.raises(ValueError, match="give one from /16 to /22"):
+    with pytest.raises(ValueError, match="give one from /16 to /21"):
         args(cidr="10.20.0.0/24")

@@ -155,6 +155,11 @@ def test_outside_working_hours_the_group_shrinks_and_comes_back() -> None:
     assert evening["timeZone"] == morning["timeZone"] == "Europe/Berlin"
 
 
+def test_the_autoscaler_cannot_bring_back_at_night_what_went_in_the_evening() -> None:
+    evening, morning = made(hours=WorkingHours("Europe/Berlin")).all(SCHEDULE)
+    assert (evening["maxSize"], morning["maxSize"]) == (0, 5)
+
+
 def test_without_hours_the_group_keeps_its_size() -> None:
     assert made().none(SCHEDULE)
 

@@ -1,0 +1,104 @@
+"""The apps of a stack: what their ``app.yaml`` says, with what the stack overrides."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from pydantic import ValidationError
+
+from infra import validation
+from infra.serving.spec import ServingSpec
+from infra.settings.stack import CHECKOUT, Settings
+from infra.settings.tree import PROJECT, Tree, has, merge
+from infra.validation import SettingsError
+
+
+def serving_specs(settings: Settings, stack: str, folder: Path = CHECKOUT / "apps") -> list[ServingSpec]:
+    """Every enabled app's serving spec, with what the stack overrides, sorted by name.
+
+    Raises:
+        SettingsError: an app.yaml or an override is wrong, or names an app that is not there.
+    """
+    files = {file.parent.name: file for file in sorted(folder.glob("*/app.yaml"))}
+    for name in settings.apps:
+        if name not in files:
+            raise SettingsError(
+                f"Pulumi.{stack}.yaml: {PROJECT}:apps.{name} is not an app.\n"
+                f"  There is {', '.join(files)}; an app is a folder under apps/ with an app.yaml."
+            )
+    found = [_spec(files[name], settings.apps.get(name, {}), stack) for name in files]
+    specs = [spec for spec in found if spec]
+    _check_needs(specs, stack)
+    _check_routes(specs)
+    _check_gpus(specs, settings, stack)
+    return specs
+
+
+def _check_needs(specs: Sequence[ServingSpec], stack: str) -> None:
+    paths = {spec.name: {route.prefix for route in spec.routes} for spec in specs}
+    for spec in specs:
+        for need in spec.needs:
+            if need not in paths:
+                raise SettingsError(
+                    f"apps/{spec.name}/app.yaml: needs names {need}, which this stack does not have.\n"
+                    f"  Remove it from needs, or enable {need} in Pulumi.{stack}.yaml."
+                )
+            if f"/{need}/" not in paths[need]:
+                raise SettingsError(
+                    f"apps/{spec.name}/app.yaml: needs names {need}, which the gateway does not have at /{need}/.\n"
+                    f"  Give apps/{need}/app.yaml a route with the prefix /{need}/."
+                )
+
+
+def _check_routes(specs: Sequence[ServingSpec]) -> None:
+    owners: dict[str, str] = {}
+    for spec in specs:
+        for route in spec.routes:
+            other = owners.setdefault(route.prefix, spec.name)
+            if other != spec.name:
+                raise SettingsError(
+                    f"apps/{spec.name}/app.yaml: routes has {route.prefix}, which {other} has already.\n"
+                    "  Give one of them another prefix."
+                )
+
+
+def _check_gpus(specs: Sequence[ServingSpec], settings: Settings, stack: str) -> None:
+    if settings.aws is None or settings.aws.nodes.gpu:
+        return
+    for spec in specs:
+        if spec.resources.gpu:
+            raise SettingsError(
+                f"apps/{spec.name}/app.yaml: resources.gpu is {spec.resources.gpu:g}, but the stack has no GPU nodes.\n"
+                f"  Give Pulumi.{stack}.yaml {PROJECT}:aws.nodes.gpu, or set {PROJECT}:apps.{spec.name}.resources.gpu "
+                "to 0 there."
+            )
+
+
+def _spec(file: Path, override: Mapping[str, Any], stack: str) -> ServingSpec | None:
+    override = dict(override)
+    if override.pop("enabled", True) in (False, "false"):
+        return None
+    source = f"apps/{file.parent.name}/app.yaml"
+    try:
+        written: object = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{source} is not YAML: {error}") from None
+    if not isinstance(written, dict):
+        raise SettingsError(f"{source} must be a mapping of the serving spec's keys.")
+
+    def where(path: validation.Path) -> str:
+        key = ".".join(map(str, path))
+        if has(override, path):
+            return f"Pulumi.{stack}.yaml: {PROJECT}:apps.{file.parent.name}.{key}"
+        return f"{source}: {key}" if key else source
+
+    try:
+        spec = ServingSpec.model_validate(merge(cast(Tree, written), override))
+    except ValidationError as error:
+        raise validation.explain(error, ServingSpec, where) from None
+    if spec.name != file.parent.name:
+        raise SettingsError(
+            f"{source}: name is {spec.name!r}, but its folder is {file.parent.name}.\n  Make them equal."
+        )
+    return spec

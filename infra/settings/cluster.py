@@ -1,0 +1,65 @@
+"""What a stack with a Kubernetes cluster can be told, whoever makes the cluster."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from infra import versions
+from infra.serving.traffic import Frozen
+
+Domain = Annotated[
+    str,
+    StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?$", max_length=253),
+]
+"""A host name in lower case with at least one dot, for example ``models.example.com``."""
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+"""An address as people write it; only its owner's answer proves that it exists."""
+
+
+class Kind(Frozen):
+    """A cluster on this machine.
+
+    Attributes:
+        context: use this context of the kubeconfig instead of making a cluster.
+        registry_port: where the images' registry listens on the loopback address.
+        kubernetes: minor of Kubernetes that the nodes run.
+    """
+
+    context: str | None = None
+    registry_port: int = Field(default=5001, ge=1024, le=65535)
+    kubernetes: str = Field(default=versions.EKS, pattern=r"^1\.\d{2}$")
+
+
+class Components(Frozen):
+    """Parts that a platform can do without; all are on.
+
+    Attributes:
+        kubeflow: Argo Workflows and Kubeflow Pipelines: training on the cluster.
+        kuberay: the Ray operator: apps that are composed of several models.
+        mlflow: experiments and the model registry.
+        logs: Loki and Alloy.
+        tracing: Jaeger and the OpenTelemetry collector.
+    """
+
+    kubeflow: bool = True
+    kuberay: bool = True
+    mlflow: bool = True
+    logs: bool = True
+    tracing: bool = True
+
+
+class Platform(Frozen):
+    """What any cluster gets.
+
+    Attributes:
+        domain: apps answer under it; none makes one of the cluster's address (``<ip>.sslip.io``). On AWS the domain
+            is ``aws.domain``, which has a certificate.
+        retention_days: how long metrics, logs and traces are kept.
+        admin_emails: who hears of alerts.
+        components: which parts run.
+    """
+
+    domain: Domain | None = None
+    retention_days: int = Field(default=15, ge=1, le=365)
+    admin_emails: tuple[Email, ...] = ()
+    components: Components = Components()

@@ -1,0 +1,37 @@
+"""Everything that one stack can be told."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from infra.serving.traffic import Frozen
+from infra.settings.aws import Aws
+from infra.settings.cluster import Kind, Platform
+from infra.settings.local import Data, Gateway, Models, Postgres, Prometheus, Redis
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class Settings(Frozen):
+    """One stack.
+
+    Attributes:
+        target: what it runs on.
+        aws: the account and what is made in it; target ``aws`` needs it.
+        kind: the cluster of target ``kind``.
+        platform: what any cluster gets.
+        apps: by name, what differs from their ``app.yaml``.
+    """
+
+    target: Literal["local", "kind", "aws"]
+    gateway: Gateway = Gateway()
+    prometheus: Prometheus = Prometheus()
+    postgres: Postgres = Postgres()
+    redis: Redis = Redis()
+    models: Models = Models()
+    data: Data = Data()
+    aws: Aws | None = None
+    kind: Kind = Kind()
+    platform: Platform = Platform()
+    apps: dict[str, dict[str, Any]] = Field(default_factory=dict[str, dict[str, Any]])
