@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from apps.runtime import pictures
 from apps.runtime.app import App
 from apps.runtime.engine import Session
+from apps.runtime.handler import NoParameters
 from apps.runtime.model import ServedModel
 from apps.runtime.settings import Settings
 from models.artefact import Artefact, Tensor
@@ -21,10 +22,6 @@ from models.circle_detector.detect import Circle, Parameters, Prepared, detect, 
 from models.pictures import PictureError, decode
 
 __all__ = ["Settings", "create"]
-
-
-class NoParameters(BaseModel):
-    """There is nothing to choose."""
 
 
 class DetectedObject(BaseModel):

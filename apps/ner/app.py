@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from apps.runtime import texts
 from apps.runtime.app import App
 from apps.runtime.engine import Session
+from apps.runtime.handler import NoParameters
 from apps.runtime.model import ServedModel
 from apps.runtime.settings import Settings
 from models.artefact import Artefact, Tensor
@@ -22,10 +23,6 @@ from models.ner import LABELS
 from models.ner.network import Named, logits, named
 
 __all__ = ["Settings", "create"]
-
-
-class NoParameters(BaseModel):
-    """There is nothing to choose."""
 
 
 class Name(BaseModel):

@@ -14,6 +14,10 @@ Y = TypeVar("Y")
 P = TypeVar("P", bound=BaseModel)
 
 
+class NoParameters(BaseModel):
+    """There is nothing to choose."""
+
+
 class Handler(Protocol[X, Y, P]):
     """An app's part in a prediction, between the bytes of a request and the arrays of a model.
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from apps.runtime import texts
 from apps.runtime.app import App
 from apps.runtime.engine import Session
+from apps.runtime.handler import NoParameters
 from apps.runtime.model import ServedModel
 from apps.runtime.settings import Settings
 from models.artefact import Artefact, Tensor
@@ -19,10 +20,6 @@ from models.minilm.text import Pieces, WordPieces
 from models.sentiment.network import probabilities
 
 __all__ = ["Settings", "create"]
-
-
-class NoParameters(BaseModel):
-    """There is nothing to choose."""
 
 
 class Sentiment(BaseModel):

@@ -1,24 +1,20 @@
 """Makes the ner artefact: the published encoder with the adapters and the head that the project trained."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 from onnx import helper
 from safetensors.numpy import load_file
 
 from models.artefact import Artefact, Signature, Tensor
-from models.minilm.encoder import LAYERS, PROVENANCE, Encoder, published
+from models.minilm import export
+from models.minilm.encoder import LAYERS, Encoder
 from models.minilm.text import WordPieces
 from models.ner import LABELS, WEIGHTS
 from models.ner.network import SHAPES, f1, holdout, logits, named
 
 SIGNATURE = Signature(
-    (
-        *(Tensor(name, "INT64", ("batch", "sequence")) for name in ("input_ids", "attention_mask", "token_type_ids")),
-        Tensor("shapes", "FP32", ("batch", "sequence", SHAPES)),
-    ),
+    (*export.INPUTS, Tensor("shapes", "FP32", ("batch", "sequence", SHAPES))),
     (Tensor("logits", "FP32", ("batch", "sequence", len(LABELS))),),
 )
 
@@ -53,28 +49,15 @@ def make(folder: Path) -> Artefact:
         EncoderError: the installed encoder is not the published one.
         ArtefactError: the folder exists already.
     """
-    graph, tokenizer = network(), published("tokenizer.json")
-    return Artefact.write(
-        folder,
-        {"model.onnx": graph, "tokenizer.json": tokenizer, "labels.txt": ("\n".join(LABELS) + "\n").encode()},
-        format="onnx",
-        license="Apache-2.0",
-        provenance=f"{PROVENANCE}, with adapters and a head trained on sentences composed for it",
-        made_by="python -m models.fetch",
-        signature=SIGNATURE,
-        preprocess={"tokenizer": "tokenizer.json"},
-        labels="labels.txt",
-        metrics=measure(graph, tokenizer),
-    )
+    return export.write(folder, network(), LABELS, SIGNATURE, measure, trained_on="sentences composed for it")
 
 
-def measure(graph: bytes, tokenizer: bytes) -> dict[str, Any]:
+def measure(run: export.Logits, pieces: WordPieces) -> dict[str, float]:
     """Precision, recall and F1 of whole names on the held-out sentences, and how many of both there are."""
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    pieces, examples = WordPieces.of(tokenizer), holdout()
+    examples = holdout()
     texts = [example.text for example in examples]
     split = [pieces.split(text) for text in texts]
-    scores = logits(lambda inputs: np.asarray(session.run(["logits"], dict(inputs))[0]), pieces, texts, split)
+    scores = logits(run, pieces, texts, split)
     quality = f1(examples, [named(*one) for one in zip(texts, split, scores, strict=True)])
     names = sum(len(example.entities) for example in examples)
     return {f"holdout_{key}": value for key, value in quality.items()} | {

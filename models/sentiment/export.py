@@ -3,20 +3,17 @@
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from onnx import helper
 from safetensors.numpy import load_file
 
 from models.artefact import Artefact, Signature, Tensor
-from models.minilm.encoder import LAYERS, PROVENANCE, Encoder, published
+from models.minilm import export
+from models.minilm.encoder import LAYERS, Encoder
 from models.minilm.text import WordPieces
 from models.sentiment import LABELS, WEIGHTS
 from models.sentiment.network import holdout, probabilities
 
-SIGNATURE = Signature(
-    tuple(Tensor(name, "INT64", ("batch", "sequence")) for name in ("input_ids", "attention_mask", "token_type_ids")),
-    (Tensor("logits", "FP32", ("batch", len(LABELS))),),
-)
+SIGNATURE = Signature(export.INPUTS, (Tensor("logits", "FP32", ("batch", len(LABELS))),))
 
 
 def network() -> bytes:
@@ -53,30 +50,12 @@ def make(folder: Path) -> Artefact:
         EncoderError: the installed encoder is not the published one.
         ArtefactError: the folder exists already.
     """
-    graph, tokenizer = network(), published("tokenizer.json")
-    return Artefact.write(
-        folder,
-        {"model.onnx": graph, "tokenizer.json": tokenizer, "labels.txt": ("\n".join(LABELS) + "\n").encode()},
-        format="onnx",
-        license="Apache-2.0",
-        provenance=f"{PROVENANCE}, with adapters and a head trained on sentences written for it",
-        made_by="python -m models.fetch",
-        signature=SIGNATURE,
-        preprocess={"tokenizer": "tokenizer.json"},
-        labels="labels.txt",
-        metrics=measure(graph, tokenizer),
-    )
+    return export.write(folder, network(), LABELS, SIGNATURE, measure, trained_on="sentences written for it")
 
 
-def measure(graph: bytes, tokenizer: bytes) -> dict[str, float]:
+def measure(run: export.Logits, pieces: WordPieces) -> dict[str, float]:
     """Accuracy on the held-out sentences, and how many there are."""
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    pieces = WordPieces.of(tokenizer)
     texts, labels = holdout()
-    found = probabilities(
-        lambda inputs: np.asarray(session.run(["logits"], dict(inputs))[0]),
-        pieces,
-        [pieces.split(text) for text in texts],
-    )
+    found = probabilities(run, pieces, [pieces.split(text) for text in texts])
     right = sum(LABELS[int(row.argmax())] == label for row, label in zip(found, labels, strict=True))
     return {"holdout_accuracy": round(right / len(texts), 4), "holdout_sentences": len(texts)}

@@ -2,7 +2,6 @@
 
 import pytest
 
-from models.minilm.encoder import published
 from models.sentiment import LABELS, export
 from models.sentiment.compose import clauses, compose
 from models.sentiment.network import holdout
@@ -30,8 +29,8 @@ def test_no_held_out_sentence_is_trained_on() -> None:
 
 
 @pytest.fixture(scope="module")
-def measured() -> dict[str, float]:
-    return export.measure(export.network(), published("tokenizer.json"))
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    return export.make(tmp_path_factory.mktemp("store") / "minilm_sentiment" / "1.0.0").metrics
 
 
 def test_it_is_right_about_85_in_100_held_out_sentences(measured: dict[str, float]) -> None:
