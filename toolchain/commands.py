@@ -66,8 +66,10 @@ def lock() -> None:
     project = tomllib.loads((places.CHECKOUT / "pyproject.toml").read_text())
     build = "\n".join(project["build-system"]["requires"])
     for name, source, given in (
-        ("dev", ["pyproject.toml", "--group", "dev", "--group", "cloud"], ""),
-        ("train", ["pyproject.toml", "--group", "train"], ""),
+        ("dev", ["pyproject.toml", "--group", "serve", "--group", "dev", "--group", "cloud"], ""),
+        ("train", ["pyproject.toml", "--group", "serve", "--group", "train"], ""),
+        # What the image has is what the tests ran with.
+        ("serve", ["--group", "pyproject.toml:serve", "--constraints", "toolchain/locks/dev.txt"], ""),
         ("policies", ["policies/pyproject.toml", "--group", "policies/pyproject.toml:dev"], ""),
         ("build", ["-"], build),
         ("uv", ["-"], _pinned("uv")),
