@@ -253,7 +253,16 @@ class Wire(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def _plain(properties: struct_pb2.Struct) -> Properties:
-    return json_format.MessageToDict(properties)
+    return _whole(json_format.MessageToDict(properties))
+
+
+def _whole(value: Any) -> Any:
+    """Numbers as a program wrote them: on the wire all are floats."""
+    if isinstance(value, dict):
+        return {name: _whole(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _struct(properties: Properties) -> struct_pb2.Struct:
