@@ -1,6 +1,11 @@
 """What every stack tells the world about itself."""
 
+from collections.abc import Mapping, Sequence
+
+import pulumi
 from pydantic import BaseModel
+
+from infra.serving.spec import ServingSpec
 
 
 class Version(BaseModel):
@@ -47,3 +52,26 @@ class Deployment(BaseModel):
     gateway: str
     apps: dict[str, App] = {}
     services: dict[str, str] = {}
+
+
+def tell(gateway: pulumi.Input[str], specs: Sequence[ServingSpec], services: Mapping[str, pulumi.Input[str]]) -> None:
+    """Export the deployment of a stack whose apps run on a cluster, where nobody is told single instances."""
+    told = pulumi.Output.all(gateway=gateway, services=dict(services)).apply(
+        lambda known: Deployment(
+            gateway=known["gateway"],
+            apps={spec.name: _app(spec, known["gateway"]) for spec in specs},
+            services=known["services"],
+        ).model_dump()
+    )
+    for name in Deployment.model_fields:
+        pulumi.export(name, told[name])
+
+
+def _app(spec: ServingSpec, gateway: str) -> App:
+    beside = spec.traffic.canary
+    versions = [
+        Version(label=spec.model.version if spec.model else "current", weight=100 - (beside.weight if beside else 0))
+    ]
+    if beside:
+        versions.append(Version(label=beside.version, weight=beside.weight, mirror=beside.mirror))
+    return App(summary=spec.summary, urls=[f"{gateway}{route.prefix}" for route in spec.routes], versions=versions)

@@ -1,4 +1,4 @@
-"""The container images: one repository an app, tags that never move, scanned when they come in."""
+"""The container images: a repository for each, tags that never move, scanned when they come in."""
 
 import json
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ class RegistryArgs:
     """What the repositories need from their surroundings.
 
     Attributes:
-        apps: names of the apps, a repository each.
+        images: their names, a repository each.
         kms_key_arn: encrypts the images.
         keep: images kept in a repository; older ones go, so that a rollback reaches that far back.
         protected: refuses to delete a repository that holds images.
     """
 
-    apps: tuple[str, ...]
+    images: tuple[str, ...]
     kms_key_arn: pulumi.Input[str]
     keep: int
     protected: bool
 
 
 class Registry(pulumi.ComponentResource):
-    """Repositories for the apps' images."""
+    """Repositories of the stack."""
 
     urls: dict[str, pulumi.Output[str]]
-    """Where to push and pull, by app."""
+    """Where to push and pull, by image."""
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:aws:Registry", name, None, opts)
-        self.urls = {app: _repository(f"{name}/{app}", args, self) for app in args.apps}
+        self.urls = {image: _repository(f"{name}/{image}", args, self) for image in args.images}
         self.register_outputs({"urls": self.urls})
 
 

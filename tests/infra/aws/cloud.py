@@ -59,6 +59,8 @@ class Cloud(Recorder):
                 }
                 for n in names
             ]
+        if args.typ == "aws:s3/bucket:Bucket":
+            outputs["bucket"] = args.name
         return made, {"arn": f"arn:aws:made:::{args.name}", **outputs, **OUTPUTS.get(args.typ, {})}
 
     def named(self, typ: str, name: str) -> dict[str, Any]:
