@@ -55,8 +55,7 @@ class GatewayProvider(server.ServerProvider):
             chosen = ports.choose(1, start=zlib.crc32(f"{home.root} {NAME} metrics".encode()), taken=(port,))
             write_private(_metrics_port_file(home), str(chosen[0]))
         write_private(_bootstrap_file(home, port), _bootstrap(home, port))
-        if not swap(home).present():
-            swap(home).write(files.traffic_files(folder(home), ()))
+        swap(home).write(files.traffic_files(folder(home), ()) | swap(home).present())
         if Supervisord(home).told(NAME) not in (None, self.program(home, port, props)):
             _finish_requests(home)
 

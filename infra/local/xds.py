@@ -26,6 +26,7 @@ _FILES = {
     "cluster_manager.cds.version_text": files.CLUSTERS,
     f"http.{files.NAME}.rds.{files.NAME}.version_text": files.ROUTES,
     f"extension_config_discovery.http_filter.{files.QUOTA_FILTER}.version_text": files.QUOTA,
+    f"extension_config_discovery.http_filter.{files.AUTH_FILTER}.version_text": files.AUTH,
 }
 """Which file's version a statistic tells; those of clusters tell their endpoints'."""
 
@@ -105,7 +106,7 @@ class Swap:
     def present(self) -> dict[str, str]:
         """The files that are there, by their path in the folder."""
         paths = [*self.folder.glob("*.json"), *(self.folder / files.ENDPOINTS).glob("*.json")]
-        known = (files.CLUSTERS, files.ROUTES, files.QUOTA)
+        known = (files.CLUSTERS, files.ROUTES, files.QUOTA, files.AUTH)
         found = {str(path.relative_to(self.folder)): path for path in paths}
         return {name: path.read_text() for name, path in found.items() if path.parent != self.folder or name in known}
 
@@ -134,14 +135,18 @@ class Swap:
 
     def _move(self, before: dict[str, str], wanted: dict[str, str]) -> None:
         old = files.resources(before[files.CLUSTERS])
-        leaving = [each for each in old if files.endpoint_file(each["name"]) not in wanted]
-        both = files.response(*files.resources(wanted[files.CLUSTERS]), *leaving)
+        new = files.resources(wanted[files.CLUSTERS])
+        staying = {each["name"] for each in new}
+        leaving = [each for each in old if each["name"] not in staying]
+        both = files.response(*new, *leaving)
         endpoints = {name: content for name, content in wanted.items() if name.startswith(files.ENDPOINTS)}
 
         self._swap({files.QUOTA: wanted[files.QUOTA]})
         self._swap(endpoints, new=endpoints.keys() - before.keys())
         self._swap({files.CLUSTERS: both, **endpoints})
+        self._swap({files.AUTH: files.auth_for_both(before[files.AUTH], wanted[files.AUTH])})
         self._swap({files.ROUTES: wanted[files.ROUTES]})
+        self._swap({files.AUTH: wanted[files.AUTH]})
         for each in leaving:
             wait(lambda cluster=each["alt_stat_name"]: self.admin.idle(cluster), DRAIN_S)
         self._swap({files.CLUSTERS: wanted[files.CLUSTERS]})

@@ -1,7 +1,6 @@
 """Renders a serving spec into processes of this machine."""
 
 import hashlib
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -11,10 +10,8 @@ from pathlib import Path
 import pulumi
 
 from infra.local.process import ProcessArgs
+from infra.serving.contract import EXIT_S, Place, cores, environment
 from infra.serving.spec import Model, ServingSpec
-
-EXIT_S = 5
-"""What an app gets beyond its drain time to close its model and end, before it is killed."""
 
 
 @dataclass(frozen=True)
@@ -95,66 +92,26 @@ def _rendered(spec: ServingSpec, model: Model | None, around: Surroundings) -> P
     if spec.command is None:
         raise ValueError(f"apps/{spec.name}/app.yaml gives no command, and this machine runs no containers")
     revision = source_digest(around.checkout, spec)
+    place = Place(
+        revision=revision,
+        log_level=around.log_level,
+        # Inference threads of all workers together fit the cores: beyond that they only take turns.
+        threads=max(1, min(cores(spec), around.cores // spec.workers)),
+        stores=os.pathsep.join(str(store) for store in around.stores),
+        need_url=lambda need: f"{around.internal_url}/{need}",
+        given={
+            "database": ("DATABASE_URL", around.database_url),
+            "objects": ("OBJECT_STORE_URL", around.object_store_url),
+            "cache": ("REDIS_URL_FILE", around.redis_url_file),
+        },
+    )
     return ProcessArgs(
         home=around.home,
         command=tuple(sys.executable if part == "python" else part for part in spec.command),
         revision=revision,
         directory=str(around.checkout),
-        environment=spec.env
-        | _contract(spec, around)
-        | _model(model, spec.resources.gpu, around)
-        | _needs(spec, around)
-        | {"APP_REVISION": revision},
+        environment=environment(spec, model, place),
         workers=spec.workers,
         ready_timeout_s=spec.ready_timeout_s,
         drain_s=spec.limits.drain_s + EXIT_S,
     )
-
-
-def _contract(spec: ServingSpec, around: Surroundings) -> dict[str, pulumi.Input[str]]:
-    """What every app is told; ``HOST`` and ``PORT`` are the process's."""
-    return {
-        "LOG_LEVEL": around.log_level,
-        "MAX_UPLOAD_SIZE": str(spec.traffic.max_body_bytes),
-        "REQUEST_TIMEOUT_S": f"{spec.traffic.timeout_s:g}",
-        "MAX_BATCH": str(spec.batching.max_batch),
-        "MAX_DELAY_MS": f"{spec.batching.max_delay_ms:g}",
-        "QUEUE": str(spec.limits.queue),
-        "DRAIN_S": f"{spec.limits.drain_s:g}",
-        # Inference threads of all workers together fit the cores: beyond that they only take turns.
-        "THREADS": str(max(1, min(math.ceil(spec.resources.cpu), around.cores // spec.workers))),
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-def _model(model: Model | None, gpu: float, around: Surroundings) -> dict[str, pulumi.Input[str]]:
-    if model is None:
-        return {}
-    told: dict[str, pulumi.Input[str]] = {
-        "MODEL_NAME": model.name,
-        "MODEL_VERSION": model.version,
-        "MODEL_DEVICE": "cuda" if gpu else "cpu",
-        "MODEL_STORES": os.pathsep.join(str(store) for store in around.stores),
-    }
-    if model.alternative is not None:
-        told["MODEL_ALTERNATIVE"] = f"{model.alternative.name}@{model.alternative.version}"
-    return told
-
-
-def _needs(spec: ServingSpec, around: Surroundings) -> dict[str, pulumi.Input[str]]:
-    """Where the app finds what it says it needs."""
-    told: dict[str, pulumi.Input[str]] = {
-        f"{need.replace('-', '_').upper()}_URL": f"{around.internal_url}/{need}" for need in spec.needs
-    }
-    for needed, name, value in (
-        (spec.database, "DATABASE_URL", around.database_url),
-        (spec.objects, "OBJECT_STORE_URL", around.object_store_url),
-        (spec.cache.ttl_s > 0, "REDIS_URL_FILE", around.redis_url_file),
-    ):
-        if needed and value is None:
-            raise ValueError(f"apps/{spec.name}/app.yaml asks for a {name} that the stack does not give it")
-        if needed and value is not None:
-            told[name] = value
-    if spec.cache.ttl_s:
-        told["CACHE_TTL_S"] = str(spec.cache.ttl_s)
-    return told

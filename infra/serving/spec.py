@@ -1,7 +1,7 @@
 """The serving spec: what an app is, said once in ``apps/<app>/app.yaml`` and rendered by every target."""
 
 import re
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -12,6 +12,13 @@ AppName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-
 
 Prefix = Annotated[str, StringConstraints(pattern=r"^/([a-z0-9._/-]*/)?$")]
 """A path that begins and ends with a slash."""
+
+RunsOn = Literal["knative", "standard", "deployment", "ray"]
+"""How a cluster runs an app: as an InferenceService of KServe, on Knative (scales to zero) or as a Deployment; as a
+Deployment of our own; or on Ray Serve (several models, fractions of GPUs)."""
+
+CRON = r"^[0-9*,/-]+( [0-9*,/-]+){4}$"
+"""Minute, hour, day, month and day of the week, in numbers."""
 
 SECRET_NAME = re.compile(r"(PASSWORD|SECRET|TOKEN|_KEY)$")
 
@@ -48,12 +55,28 @@ class Resources(Frozen):
     Attributes:
         cpu: cores; inference uses as many threads, rounded up.
         memory_mib: memory in MiB.
-        gpu: GPUs; a fraction shares one.
+        gpu: GPUs; a fraction shares one, which only Ray can do.
     """
 
     cpu: float = Field(default=1, gt=0)
     memory_mib: int = Field(default=512, ge=64)
     gpu: float = Field(default=0, ge=0)
+
+
+class Hours(Frozen):
+    """When an app is wanted more than otherwise.
+
+    Attributes:
+        time_zone: IANA name, for example ``Europe/Berlin``.
+        start: cron expression at which it scales up, for example ``0 7 * * 1-5``.
+        end: cron expression at which that ends.
+        min: instances at least in between.
+    """
+
+    time_zone: str = Field(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$")
+    start: str = Field(pattern=CRON)
+    end: str = Field(pattern=CRON)
+    min: int = Field(ge=1)
 
 
 class Scaling(Frozen):
@@ -62,17 +85,29 @@ class Scaling(Frozen):
     Attributes:
         min: instances that are always there; 0 scales to zero.
         max: instances at most.
+        by: what decides in between: requests in flight, CPU, or instances that wait for the model. None leaves it to
+            the way the app runs: requests in flight where that counts them itself (Knative, Ray), CPU elsewhere.
         target_concurrency: requests in flight an instance is meant to have.
+        target_cpu_percent: share of its CPU an instance is meant to use.
+        target_queue: instances of the model's queue that one of the app is meant to have waiting.
+        hours: when there are more; none by default.
     """
 
     min: int = Field(default=1, ge=0)
     max: int = Field(default=3, ge=1)
+    by: Literal["concurrency", "cpu", "queue"] | None = None
     target_concurrency: int = Field(default=8, ge=1)
+    target_cpu_percent: int = Field(default=70, ge=1, le=100)
+    target_queue: int = Field(default=4, ge=1)
+    hours: tuple[Hours, ...] = ()
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.max < self.min:
             raise ValueError(f"scaling.max is {self.max}, below min {self.min}")
+        for hours in self.hours:
+            if hours.min > self.max:
+                raise ValueError(f"scaling.hours wants {hours.min} instances, above max {self.max}")
         return self
 
 
@@ -123,7 +158,9 @@ class ServingSpec(Frozen):
         image: container image for the targets that run containers; built from the project where there is none.
         model: the model it serves; none for an app without one.
         routes: its paths at the gateway; none keeps it internal.
-        workers: server processes an instance has; each loads the model.
+        public: whether a cluster's gateway has those paths; this machine's always does, which only its users reach.
+        runs_on: how a cluster runs it; see ``way`` for what happens without.
+        workers: server processes on one machine; each loads the model. A cluster's pods have one each.
         needs: other apps it calls; it gets ``<NAME>_URL`` for each.
         database: whether it gets a database, as ``DATABASE_URL``.
         objects: whether it gets an object store, as ``OBJECT_STORE_URL``.
@@ -137,6 +174,8 @@ class ServingSpec(Frozen):
     image: str | None = None
     model: Model | None = None
     routes: tuple[Route, ...] = ()
+    public: bool = True
+    runs_on: RunsOn | None = None
     workers: int = Field(default=1, ge=1, le=64)
     needs: tuple[AppName, ...] = ()
     database: bool = False
@@ -149,6 +188,33 @@ class ServingSpec(Frozen):
     limits: Limits = Limits()
     cache: Cache = Cache()
     traffic: TrafficPolicy = TrafficPolicy()
+
+    @property
+    def way(self) -> RunsOn:
+        """How a cluster runs the app: as it says; else by Knative to zero, by KServe for a model, or a Deployment."""
+        if self.runs_on is not None:
+            return self.runs_on
+        if self.scaling.min == 0:
+            return "knative"
+        return "standard" if self.model else "deployment"
+
+    @model_validator(mode="after")
+    def _runs(self) -> Self:
+        if self.resources.gpu % 1 and self.way != "ray":
+            raise ValueError(
+                f"resources.gpu is {self.resources.gpu:g}, a fraction, which only Ray can share; "
+                "give a whole number, or runs_on: ray"
+            )
+        if self.scaling.min == 0 and self.way != "knative":
+            raise ValueError(f"scaling.min is 0, but {self.way} cannot scale to zero; give 1, or runs_on: knative")
+        counts = {"knative": "concurrency", "ray": "concurrency"}.get(self.way)
+        if counts and self.scaling.by not in (None, counts):
+            raise ValueError(f"scaling.by is {self.scaling.by}, but {self.way} scales by {counts}; leave it out")
+        if counts and self.scaling.hours:
+            raise ValueError(f"scaling.hours is not for {self.way}; leave it out, or give runs_on: standard")
+        if self.scaling.by == "queue" and self.model is None:
+            raise ValueError("scaling.by is queue, but an app without a model has none; give concurrency or cpu")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

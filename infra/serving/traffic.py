@@ -1,8 +1,8 @@
 """The traffic policy of an app: how requests reach its versions, said once for every target."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 UINT32 = 2**32 - 1
 """Envoy counts bytes of a body and tokens of a quota in 32 bits."""
@@ -17,17 +17,27 @@ class Frozen(BaseModel):
 
 
 class Canary(Frozen):
-    """A second version beside the stable one.
+    """A second version beside the stable one: first it gets copies, then a share.
 
     Attributes:
         version: version of the app's model that the canary serves.
         weight: per cent of requests that the canary answers.
-        mirror: per cent of stable's requests that the canary gets a copy of; its answers to copies are dropped.
+        mirror: per cent of the requests that the canary gets a copy of; its answers to copies are dropped.
     """
 
     version: str
     weight: Percent = 0
     mirror: Percent = 0
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        # A Gateway API route that splits and copies would also copy what the canary itself answers.
+        if self.weight and self.mirror:
+            raise ValueError(
+                f"canary.weight is {self.weight} and canary.mirror {self.mirror}; "
+                "give a canary copies first (mirror), and a share (weight) once you trust it"
+            )
+        return self
 
 
 class Retries(Frozen):
@@ -71,6 +81,22 @@ class RateLimit(Frozen):
     key: Literal["address", "api-key"] = "address"
 
 
+class Jwt(Frozen):
+    """Who may call: whoever shows a JSON Web Token of this issuer, as ``Authorization: Bearer …``.
+
+    Without one a request gets 401; with one for somebody else's ears, 403. Apps get the request without the token.
+
+    Attributes:
+        issuer: the token's ``iss``. It must have a ``sub``, too.
+        audiences: one of them must be in the token's ``aud``.
+        jwks_url: the issuer's public keys: ``https://…``, or ``file:///…`` on this machine.
+    """
+
+    issuer: str = Field(min_length=1)
+    audiences: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(min_length=1)
+    jwks_url: str = Field(pattern=r"^(https://[A-Za-z0-9.-]+(:[0-9]+)?/|file:///)[^\s]*$")
+
+
 class TrafficPolicy(Frozen):
     """What the gateway does with requests for one app.
 
@@ -79,6 +105,7 @@ class TrafficPolicy(Frozen):
         max_body_bytes: a larger body is refused with 413 before it reaches the app.
         retries: which failures are tried again.
         outlier_ejection: when an instance is left alone for a while.
+        auth: who may call; anybody by default.
         rate_limit: the quota of a caller; none by default.
         canary: a second version beside the stable one; none by default.
     """
@@ -87,5 +114,6 @@ class TrafficPolicy(Frozen):
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1, le=UINT32)
     retries: Retries = Retries()
     outlier_ejection: OutlierEjection = OutlierEjection()
+    auth: Jwt | None = None
     rate_limit: RateLimit | None = None
     canary: Canary | None = None

@@ -12,7 +12,7 @@ from infra.serving.envoy import files
 from infra.serving.envoy.app import App, Revision
 from infra.serving.envoy.bootstrap import bootstrap
 from infra.serving.spec import Route
-from infra.serving.traffic import Canary, OutlierEjection, RateLimit, Retries, TrafficPolicy
+from infra.serving.traffic import Canary, Jwt, OutlierEjection, RateLimit, Retries, TrafficPolicy
 
 LOWEST = TrafficPolicy(
     timeout_s=0.001,
@@ -28,7 +28,8 @@ HIGHEST = TrafficPolicy(
     retries=Retries(attempts=10, per_try_timeout_s=86_400),
     outlier_ejection=OutlierEjection(consecutive_errors=1000, ejection_s=86_400, max_percent=100),
     rate_limit=RateLimit(requests=2**32 - 1, window_s=86_400),
-    canary=Canary(version="2", weight=99, mirror=100),
+    auth=Jwt(issuer="https://issuer.example", audiences=("a", "b"), jwks_url="https://issuer.example:8443/keys"),
+    canary=Canary(version="2", mirror=100),
 )
 POLICIES = {"default": TrafficPolicy(), "lowest": LOWEST, "highest": HIGHEST}
 
@@ -46,7 +47,8 @@ def static(folder: Path, apps: tuple[App, ...]) -> dict[str, Any]:
     for each in manager["http_filters"]:
         if "config_discovery" in each:
             del each["config_discovery"]
-            each["typed_config"] = files.resources(told[files.QUOTA])[0]["typed_config"]
+            read = {files.QUOTA_FILTER: files.QUOTA, files.AUTH_FILTER: files.AUTH}[each["name"]]
+            each["typed_config"] = files.resources(told[read])[0]["typed_config"]
     made["static_resources"]["clusters"] += [untyped(each) for each in files.resources(told[files.CLUSTERS])]
     return made
 

@@ -34,7 +34,7 @@ def bootstrap(folder: PurePath, admin_socket: PurePath, port: int, metrics_port:
         "dynamic_resources": {"cds_config": file_source(str(folder / files.CLUSTERS))},
         "static_resources": {
             "listeners": [
-                listener(port, str(folder / files.ROUTES), str(folder / files.QUOTA)),
+                listener(port, *(str(folder / file) for file in (files.ROUTES, files.QUOTA, files.AUTH))),
                 _metrics_listener(metrics_port),
             ],
             "clusters": [_admin_cluster(str(admin_socket))],

@@ -21,6 +21,8 @@ MAX_HEADERS = 100
 
 LOCAL_REPLIES: dict[HTTPStatus, str] = {
     HTTPStatus.BAD_REQUEST: "The request is not HTTP that can be passed on.",
+    HTTPStatus.UNAUTHORIZED: "The app wants to know who calls: send a valid token as Authorization: Bearer …",
+    HTTPStatus.FORBIDDEN: "The token is not for this app.",
     HTTPStatus.REQUEST_TIMEOUT: "The request did not arrive in time.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than the app accepts.",
     HTTPStatus.UPGRADE_REQUIRED: "The gateway speaks HTTP/1.1 and HTTP/2.",
@@ -34,8 +36,8 @@ LOCAL_REPLIES: dict[HTTPStatus, str] = {
 """What Envoy answers by itself, and the detail it then gives. 404 is a route (see routes.py)."""
 
 
-def listener(port: int, routes_file: str, quota_file: str) -> Json:
-    """The listener on the loopback interface; routes and rate limits are read from files."""
+def listener(port: int, routes_file: str, quota_file: str, auth_file: str) -> Json:
+    """The listener on the loopback interface; routes, rate limits and who may call are read from files."""
     return {
         "name": routes.NAME,
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
@@ -45,7 +47,7 @@ def listener(port: int, routes_file: str, quota_file: str) -> Json:
                 "filters": [
                     {
                         "name": "envoy.filters.network.http_connection_manager",
-                        "typed_config": _connection_manager(routes_file, quota_file),
+                        "typed_config": _connection_manager(routes_file, quota_file, auth_file),
                     }
                 ]
             }
@@ -53,12 +55,12 @@ def listener(port: int, routes_file: str, quota_file: str) -> Json:
     }
 
 
-def _connection_manager(routes_file: str, quota_file: str) -> Json:
+def _connection_manager(routes_file: str, quota_file: str, auth_file: str) -> Json:
     return typed(
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=routes.NAME,
         rds={"route_config_name": routes.NAME, "config_source": file_source(routes_file)},
-        http_filters=_filters(quota_file),
+        http_filters=_filters(quota_file, auth_file),
         access_log=[_ACCESS_LOG],
         local_reply_config={"mappers": [_problem(status, detail) for status, detail in LOCAL_REPLIES.items()]},
         use_remote_address=True,
@@ -88,19 +90,15 @@ def _connection_manager(routes_file: str, quota_file: str) -> Json:
     )
 
 
-def _filters(quota_file: str) -> list[Json]:
+def _filters(quota_file: str, auth_file: str) -> list[Json]:
     """In the order that requests pass; answers pass them the other way round."""
-    limit_type = "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
     return [
         {
             "name": routes.HEADERS_FILTER,
             "typed_config": typed("extensions.filters.http.header_mutation.v3.HeaderMutation"),
         },
-        {
-            "name": routes.QUOTA_FILTER,
-            "disabled": True,
-            "config_discovery": {"config_source": file_source(quota_file), "type_urls": [limit_type]},
-        },
+        _from_file(routes.QUOTA_FILTER, quota_file, "local_ratelimit.v3.LocalRateLimit"),
+        _from_file(routes.AUTH_FILTER, auth_file, "jwt_authn.v3.JwtAuthentication"),
         {
             "name": routes.BODY_FILTER,
             "disabled": True,
@@ -108,6 +106,13 @@ def _filters(quota_file: str) -> list[Json]:
         },
         {"name": "envoy.filters.http.router", "typed_config": typed("extensions.filters.http.router.v3.Router")},
     ]
+
+
+def _from_file(name: str, file: str, message: str) -> Json:
+    """A filter for those routes that ask for it."""
+    of_type = f"type.googleapis.com/envoy.extensions.filters.http.{message}"
+    discovery = {"config_source": file_source(file), "type_urls": [of_type]}
+    return {"name": name, "disabled": True, "config_discovery": discovery}
 
 
 _NO_SPOOFING: Json = {

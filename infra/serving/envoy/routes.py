@@ -1,9 +1,7 @@
 """Routes: paths to apps, the canary's share, mirroring, retries, time-outs, the index, and 404 for other paths.
 
-**Canary and mirror.** Envoy takes one random number a request. The canary's share is decided by that number modulo
-100, the copy to the canary by the same number modulo 1,000,000; as 100 divides 10,000, the steps of the second, the
-two are independent. Two routes with a share, and not one with weighted clusters, because a weighted route would also
-copy requests that the canary itself answers.
+**Canary and mirror.** A canary gets copies or a share, never both at once. Its share is a route of its own before
+stable's, taken by that share of requests.
 
 **Retries** happen only when the request surely did not reach the app: connecting failed, the app refused the stream,
 or the connection broke before the request was written. Predictions could be repeated, uploads could not, and the
@@ -17,12 +15,14 @@ import json
 from itertools import chain, pairwise
 
 from infra.serving.envoy.app import App, Json, Revision, seconds, typed
+from infra.serving.envoy.auth import requirement
 from infra.serving.envoy.quota import retry_after_s
 from infra.serving.spec import Route
 from infra.serving.traffic import Retries
 
 NAME = "gateway"
 QUOTA_FILTER = "quota"
+AUTH_FILTER = "auth"
 BODY_FILTER = "envoy.filters.http.buffer"
 HEADERS_FILTER = "envoy.filters.http.header_mutation"
 REVISION_HEADER = "x-modelserve-revision"
@@ -111,6 +111,7 @@ def _forward(app: App, route: Route, revision: Revision, share: Json) -> Json:
                 "extensions.filters.http.buffer.v3.BufferPerRoute", buffer={"max_request_bytes": policy.max_body_bytes}
             ),
             **_quota_of_route(app),
+            **({AUTH_FILTER: requirement(app)} if policy.auth else {}),
         },
         "metadata": {"filter_metadata": {"modelserve": {"app": app.name, **_quota_metadata(app)}}},
     }
@@ -164,7 +165,7 @@ def _retry_policy(retries: Retries) -> Json:
 def _mirror(cluster: str, percent: int) -> Json:
     return {
         "cluster": cluster,
-        "runtime_fraction": {"default_value": {"numerator": percent * 10_000, "denominator": "MILLION"}},
+        "runtime_fraction": {"default_value": {"numerator": percent, "denominator": "HUNDRED"}},
         "request_headers_mutations": [{"append": _set(SHADOW_HEADER, "true")}],
     }
 

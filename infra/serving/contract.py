@@ -1,0 +1,88 @@
+"""What a process of an app is told by its environment, the same on every target."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pulumi import Input
+
+from infra.serving.spec import Model, ServingSpec
+
+EXIT_S = 5
+"""What an app gets beyond its drain time to close its model and end, before it is killed."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a process runs, as far as it is told.
+
+    Attributes:
+        revision: names the code that runs.
+        log_level: of the app.
+        threads: of inference.
+        stores: artefact stores, in the form of ``MODEL_STORES``.
+        need_url: where it finds another app.
+        given: variable and value for what a spec may ask for: ``database``, ``objects`` and ``cache``.
+    """
+
+    revision: Input[str]
+    log_level: str
+    threads: int
+    stores: Input[str]
+    need_url: Callable[[str], Input[str]]
+    given: Mapping[str, tuple[str, Input[str] | None]]
+
+
+def environment(spec: ServingSpec, model: Model | None, place: Place) -> dict[str, Input[str]]:
+    """The environment, without ``HOST`` and ``PORT``, which whoever starts the process chooses.
+
+    Args:
+        spec: the app.
+        model: the model that this process serves.
+        place: where it does.
+
+    Raises:
+        ValueError: the app asks for what the place does not have.
+    """
+    told: dict[str, Input[str]] = {
+        **spec.env,
+        "LOG_LEVEL": place.log_level,
+        "MAX_UPLOAD_SIZE": str(spec.traffic.max_body_bytes),
+        "REQUEST_TIMEOUT_S": f"{spec.traffic.timeout_s:g}",
+        "MAX_BATCH": str(spec.batching.max_batch),
+        "MAX_DELAY_MS": f"{spec.batching.max_delay_ms:g}",
+        "QUEUE": str(spec.limits.queue),
+        "DRAIN_S": f"{spec.limits.drain_s:g}",
+        "THREADS": str(place.threads),
+        "PYTHONUNBUFFERED": "1",
+        "APP_REVISION": place.revision,
+        **{f"{need.replace('-', '_').upper()}_URL": place.need_url(need) for need in spec.needs},
+    }
+    if model is not None:
+        told |= _model(model, spec.resources.gpu, place.stores)
+    for asked, what in ((spec.database, "database"), (spec.objects, "objects"), (spec.cache.ttl_s > 0, "cache")):
+        if asked:
+            name, value = place.given[what]
+            if value is None:
+                raise ValueError(f"apps/{spec.name}/app.yaml asks for a {name} that the stack does not give it")
+            told[name] = value
+    if spec.cache.ttl_s:
+        told["CACHE_TTL_S"] = str(spec.cache.ttl_s)
+    return told
+
+
+def cores(spec: ServingSpec) -> int:
+    """Threads of inference that the app's CPUs have work for."""
+    return math.ceil(spec.resources.cpu)
+
+
+def _model(model: Model, gpu: float, stores: Input[str]) -> dict[str, Input[str]]:
+    told: dict[str, Input[str]] = {
+        "MODEL_NAME": model.name,
+        "MODEL_VERSION": model.version,
+        "MODEL_DEVICE": "cuda" if gpu else "cpu",
+        "MODEL_STORES": stores,
+    }
+    if model.alternative is not None:
+        told["MODEL_ALTERNATIVE"] = f"{model.alternative.name}@{model.alternative.version}"
+    return told
