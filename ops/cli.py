@@ -3,6 +3,7 @@
 import typer
 
 from ops.doctor import doctor
+from ops.render import render
 from ops.status import status
 
 app = typer.Typer(
@@ -14,6 +15,7 @@ app = typer.Typer(
 )
 app.command()(status)
 app.command()(doctor)
+app.command()(render)
 
 if __name__ == "__main__":
     app()
