@@ -8,7 +8,6 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    StringConstraints,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -16,7 +15,7 @@ from pydantic import (
 
 from infra.aws.addresses import FEWEST_ZONES, MOST_ZONES, plan
 from infra.serving.traffic import Frozen
-from infra.settings.cluster import Domain, Email
+from infra.settings.cluster import Domain, Email, like
 from infra.settings.machines import CacheType, DatabaseClass
 from infra.settings.nodes import NodeGroups
 
@@ -54,8 +53,12 @@ Cidr = Annotated[str, AfterValidator(_range)]
 """A range of IPv4 addresses, for example ``10.20.0.0/16``."""
 NarrowCidr = Annotated[Cidr, AfterValidator(_narrow)]
 """A range that is not everybody."""
-RoleArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:iam::\d{12}:role/[\w+=,.@/-]+$")]
-"""For example ``arn:aws:iam::123456789012:role/deploy``."""
+RoleArn = Annotated[
+    str, like(r"arn:aws:iam::\d{12}:role/[\w+=,.@/-]+", "a role's ARN like arn:aws:iam::123456789012:role/deploy")
+]
+"""A role in IAM."""
+ZoneId = Annotated[str, like(r"Z[A-Z0-9]{5,31}", "the id of a zone in Route 53 like Z0123456789EXAMPLE")]
+"""A zone in Route 53."""
 
 
 class Api(Frozen):
@@ -154,7 +157,7 @@ class Aws(Frozen):
     admins: tuple[RoleArn, ...] = Field(min_length=1)
     api: Api
     domain: Domain
-    zone_id: str = Field(pattern=r"^Z[A-Z0-9]{5,31}$")
+    zone_id: ZoneId
     # AWS WAF's limits of a rate-based rule.
     requests_per_minute: int = Field(default=600, ge=10, le=2_000_000_000)
     tags: dict[str, str] = Field(default_factory=dict[str, str], max_length=40)

@@ -1,18 +1,32 @@
 """What a stack with a Kubernetes cluster can be told, whoever makes the cluster."""
 
+import re
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field
 
 from infra import versions
 from infra.serving.traffic import Frozen
 
+
+def like(pattern: str, what: str) -> AfterValidator:
+    """Text of a pattern; other text is refused as not ``what``."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"{value!r} is not {what}")
+        return value
+
+    return AfterValidator(check)
+
+
 Domain = Annotated[
     str,
-    StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?$", max_length=253),
+    Field(max_length=253),
+    like(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?", "a host name like models.example.com"),
 ]
-"""A host name in lower case with at least one dot, for example ``models.example.com``."""
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+"""A host name in lower case with at least one dot."""
+Email = Annotated[str, like(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an address like ml-platform@example.com")]
 """An address as people write it; only its owner's answer proves that it exists."""
 
 
@@ -27,7 +41,7 @@ class Kind(Frozen):
 
     context: str | None = None
     registry_port: int = Field(default=5001, ge=1024, le=65535)
-    kubernetes: str = Field(default=versions.EKS, pattern=r"^1\.\d{2}$")
+    kubernetes: Annotated[str, like(r"1\.\d{2}", "a minor of Kubernetes like 1.35")] = versions.EKS
 
 
 class Components(Frozen):

@@ -1,12 +1,13 @@
 """The machines of a cluster in AWS."""
 
-from typing import Self
+from typing import Annotated, Self
 from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
 from infra.aws.node_config import MIG_FAMILIES, GpuSharing, Kind
 from infra.serving.traffic import Frozen
+from infra.settings.cluster import like
 from infra.settings.machines import GPU, NodeType, family
 
 
@@ -49,7 +50,7 @@ class Hours(Frozen):
     time_zone: str
     start: int = Field(default=7, ge=0, le=23)
     end: int = Field(default=20, ge=0, le=23)
-    days: str = Field(default="1-5", pattern=r"^[0-6]([,-][0-6])*$")
+    days: Annotated[str, like(r"[0-6]([,-][0-6])*", "days of the week in cron's numbers like 1-5")] = "1-5"
     size_outside: int = Field(default=0, ge=0)
 
     @field_validator("time_zone")
