@@ -7,9 +7,9 @@ import subprocess
 import tomllib
 from collections.abc import Mapping
 
-from toolchain import environment, places, tool, tools
+from toolchain import environment, places, plugins, tool, tools
 from toolchain.progress import ToolchainError, run, say, step
-from toolchain.setup import ensure_stack, make_environment, setup, uv_environment
+from toolchain.setup import ensure_policies, ensure_stack, setup, uv_environment
 
 NO_TESTS_COLLECTED = 5
 """pytest's exit status."""
@@ -20,7 +20,9 @@ LOCAL_UP = ("--yes", "--skip-preview", "--suppress-permalink=true")
 
 def up(stack: str) -> int:
     """Bring a stack up; asks first, unless it is the local one."""
-    status = _pulumi("up", stack, LOCAL_UP if stack == "local" else ())
+    _prepare(stack)
+    plugins.install(stack, _environment())
+    status = _watched(["pulumi", "up", *_held(stack), *(LOCAL_UP if stack == "local" else ())])
     if status == 0 and stack == "local":
         return _watched([str(places.VENV / "bin" / "modelserve"), "status"])
     return status
@@ -28,12 +30,22 @@ def up(stack: str) -> int:
 
 def down(stack: str) -> int:
     """Take a stack down; asks first, unless it is the local one."""
-    return _pulumi("destroy", stack, LOCAL_UP if stack == "local" else ())
+    _prepare(stack)
+    plugins.install(stack, _environment())
+    return _watched(["pulumi", "destroy", "--stack", stack, *(LOCAL_UP if stack == "local" else ())])
 
 
 def preview(stack: str) -> int:
-    """Say what ``up`` would change."""
-    return _pulumi("preview", stack, ())
+    """Say what ``up`` would change; nothing is changed by it, not even the stack's file."""
+    file = places.CHECKOUT / f"Pulumi.{stack}.yaml"
+    written = file.read_bytes() if file.exists() else None
+    try:
+        _prepare(stack)
+        return _watched(["pulumi", "preview", *_held(stack)], plugins.for_preview(stack, _environment()))
+    finally:
+        # The engine adds a new stack's salt, which its state holds too, and sets the rest in its own way.
+        if written and file.read_bytes() != written:
+            file.write_bytes(written)
 
 
 def lint() -> int:
@@ -44,9 +56,9 @@ def lint() -> int:
 
 def test() -> int:
     """All tests, the quick ones first; a stage that fails does not hide the next."""
-    make_environment(places.POLICIES / ".venv", "policies", "seconds, 170 MB")
+    ensure_policies()
     stages = [["pytest", "-n", "2"], [str(places.POLICIES / ".venv" / "bin" / "pytest"), str(places.POLICIES)]]
-    stages += [["pytest", "-m", marker] for marker in ("local", "cluster", "browser") if _is_used(marker)]
+    stages += [["pytest", "-m", marker] for marker in ("local", "engine", "cluster", "browser") if _is_used(marker)]
     statuses = []
     for stage in stages:
         say(f"\n{' '.join(stage)}")
@@ -93,15 +105,22 @@ def install(names: list[str]) -> None:
         print(tool.ensure(tools.TOOLS[name]))
 
 
-def _pulumi(verb: str, stack: str, options: tuple[str, ...]) -> int:
+def _prepare(stack: str) -> None:
     setup()
     ensure_stack(stack)
-    return _watched(["pulumi", verb, "--stack", stack, *options])
 
 
-def _watched(command: list[str]) -> int:
+def _held(stack: str) -> list[str]:
+    """A stack, and the policies that it is held to; what it is spared is in its file, if it has one."""
+    ensure_policies()
+    spared = places.POLICIES / "stacks" / f"{stack}.json"
+    settings = ["--policy-pack-config", str(spared)] if spared.exists() else []
+    return ["--stack", stack, "--policy-pack", str(places.POLICIES), *settings]
+
+
+def _watched(command: list[str], env: Mapping[str, str] | None = None) -> int:
     """Run a command that talks to the user; Ctrl-C is its business, and we wait for how it ends."""
-    child = subprocess.Popen(command, cwd=places.CHECKOUT, env=_environment())
+    child = subprocess.Popen(command, cwd=places.CHECKOUT, env=env or _environment())
     # A terminal interrupts the child too; a plain `kill` reaches us alone and is passed on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGINT))

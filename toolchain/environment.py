@@ -18,6 +18,8 @@ def variables(environment: Mapping[str, str]) -> dict[str, str]:
         "VIRTUAL_ENV": str(places.VENV),
         # The engine would ask its maker's server for news at each run.
         "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # It would download the plugins of all installed SDKs, a gigabyte, for a stack that uses none of them.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
     }
     backend = environment.get("PULUMI_BACKEND_URL", "")
     if not backend or backend.endswith(f"/{places.DATA.name}/{places.STATE.name}"):

@@ -66,6 +66,18 @@ def make_environment(venv: Path, lock: str, effort: str) -> None:
         run([uv, "pip", "sync", *target, str(places.LOCKS / f"{lock}.txt")], env=env)
 
 
+def ensure_policies() -> None:
+    """Have the environment of the policy pack, which is one of its own."""
+    venv, lock = places.POLICIES / ".venv", places.LOCKS / "policies.txt"
+    stamp = venv / "modelserve-setup"
+    # An environment knows its own path: one that was copied along with a checkout is made again.
+    wanted = hashlib.sha256(f"{venv}\n".encode() + lock.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    make_environment(venv, "policies", "seconds, 170 MB")
+    stamp.write_text(wanted)
+
+
 def uv_environment() -> dict[str, str]:
     """The environment for uv: trusts whom the system trusts, and takes the index that pip is set to."""
     env = {"UV_SYSTEM_CERTS": "true"} | os.environ | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
