@@ -1,7 +1,9 @@
 """The container engine of this machine, through its own command."""
 
+import json
 import subprocess
 from collections.abc import Mapping
+from typing import Any
 
 from infra.local.home import LocalError
 
@@ -67,6 +69,16 @@ def docker(*arguments: str, given: str | None = None, env: Mapping[str, str] | N
         )
     except CommandError as error:
         raise unanswered(error.told) or error from None
+
+
+def container(name: str) -> dict[str, Any] | None:
+    """What Docker knows of a container; None where there is none of that name."""
+    try:
+        return json.loads(docker("container", "inspect", name))[0]
+    except CommandError as error:
+        if "no such container" in error.told.lower():
+            return None
+        raise
 
 
 def unanswered(told: str) -> LocalError | None:
