@@ -1,6 +1,6 @@
 """The whole program of a stack without an engine: every resource that it asks for, with its properties.
 
-What only a cloud can know stands as ``${resource.property}``. Nothing is made, and no credentials are needed.
+What only a cloud can know stands as ``${Type.name.property}``. Nothing is made, and no credentials are needed.
 """
 
 import asyncio
@@ -41,23 +41,31 @@ def program(stack: str) -> list[Made]:
     """
     # Checked first: inside the program it would end in a traceback.
     from_file(stack)
-    recording = _Recording()
+    recording = Recording()
     _run(recording, stack)
     return recording.made
 
 
-class _Recording(mocks.Mocks):
+class Recording(mocks.Mocks):
+    """Stands in for the engine and every provider: keeps what is asked for, answers with names.
+
+    Attributes:
+        made: what was asked for so far.
+    """
+
     def __init__(self) -> None:
         self.made: list[Made] = []
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        """Keep a resource, and answer what its provider would."""
         inputs = cast(dict[str, Any], args.inputs)  # pyright: ignore[reportUnknownMemberType]
         self.made.append(Made(args.typ, args.name, inputs))
         cls = None if args.typ.startswith(("pulumi:", f"{PROJECT}:")) else sdk.resource_class(args.typ)
-        told = _told(cls, args.name, inputs) if cls else {}
-        return f"${{{args.name}.id}}", {**told, **inputs}
+        path = f"{args.typ.rpartition(':')[2]}.{args.name}"
+        return f"${{{path}.id}}", {**(_told(cls, path, inputs) if cls else {}), **inputs}
 
     def call(self, args: mocks.MockCallArgs) -> Any:  # noqa: ANN401 - never returns
+        """Refuse: what a provider looks up has no name yet."""
         raise NotImplementedError(f"The program calls {args.token}, which only a provider could answer.")
 
 

@@ -25,7 +25,7 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; new,
 def render(stack: Stack, out: Out) -> None:
     """Write every Kubernetes object of a stack as YAML and every other resource as JSON.
 
-    Needs no cluster, cloud or credentials: what only those can know stands as ${resource.property}. Two renderings
+    Needs no cluster, cloud or credentials: what only those can know stands as ${Type.name.property}. Two renderings
     compare with diff -r.
     """
     try:
@@ -52,6 +52,7 @@ def write(made: list[Made], out: Path) -> list[Path]:
         if not (out / RENDERED).exists():
             raise FileExistsError(out)
         shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     for each in made:
         if each.type.startswith(("pulumi:", f"{PROJECT}:")):
