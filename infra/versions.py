@@ -86,3 +86,25 @@ KIND_NODES = {"1.34": f"kindest/node:{_KIND_NODE_1_34}", "1.35": f"kindest/node:
 # renovate: datasource=docker depName=registry
 _REGISTRY = "3.1.1@sha256:1be55279f18a2fe1a74edf2664cac61c1bea305b7b4642dab412e7affdcb3e33"
 REGISTRY_IMAGE = f"registry:{_REGISTRY}"
+
+# Images that run as they are, without a chart.
+
+# renovate: datasource=docker depName=nginxinc/nginx-unprivileged
+NGINX = "docker.io/nginxinc/nginx-unprivileged:1.29.8-alpine"
+# renovate: datasource=docker depName=registry.k8s.io/kubectl
+KUBECTL = "registry.k8s.io/kubectl:v1.35.7"
+# The major of POSTGRES above.
+# renovate: datasource=docker depName=postgres
+POSTGRES_IMAGE = "docker.io/library/postgres:17.10-alpine3.23"
+# What Redis was before it changed its licence.
+# renovate: datasource=docker depName=valkey/valkey
+REDIS_IMAGE = "docker.io/valkey/valkey:8.1.10-alpine"
+# renovate: datasource=docker depName=chrislusf/seaweedfs
+SEAWEEDFS = "docker.io/chrislusf/seaweedfs:4.44"
+# With drivers of Postgres and S3 in it.
+# renovate: datasource=docker depName=ghcr.io/mlflow/mlflow
+MLFLOW = "ghcr.io/mlflow/mlflow:v3.14.0-full"
+# renovate: datasource=docker depName=otel/opentelemetry-collector-k8s
+OTEL_COLLECTOR = "docker.io/otel/opentelemetry-collector-k8s:0.161.0"
+# renovate: datasource=docker depName=jaegertracing/jaeger
+JAEGER = "docker.io/jaegertracing/jaeger:2.19.0"

@@ -124,18 +124,20 @@ def job(
     app: str,
     volumes: Sequence[Object] = (),
     account: str | None = None,
+    changes: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> Manifest:
     """A Job that is tried until it succeeds, for a quarter of an hour; Pulumi waits for it.
 
     Args:
-        name: a Job cannot change, so it has another name where it does something else.
+        name: of the Job.
         namespace: where it runs.
         container: what runs; it needs no probe.
         app: label of its pod.
         volumes: what is mounted.
         account: service account whose token the pod gets; none gets no token.
+        changes: annotations of the pod; a Job cannot change, so another value replaces it.
     """
-    template = pod(app, container, volumes, account, None)
+    template = pod(app, container, volumes, account, changes)
     for probe in ("livenessProbe", "readinessProbe", "ports"):
         template["spec"]["containers"][0].pop(probe)
     template["spec"]["restartPolicy"] = "OnFailure"
