@@ -15,9 +15,11 @@ class Recorder(mocks.Mocks):
 
     Attributes:
         resources: ``(type, name, inputs)`` of each resource, in the order of registration.
+        stack: name of the stack that programs believe to be in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stack: str = "stack") -> None:
+        self.stack = stack
         self.resources: list[tuple[str, str, dict[str, Any]]] = []
 
     def run(self, program: Callable[[], pulumi.Output[T] | None]) -> T | None:
@@ -29,7 +31,7 @@ class Recorder(mocks.Mocks):
             return pulumi.Output.from_input(program()).apply(resolved.append)
 
         _ensure_loop()
-        pulumi.runtime.set_mocks(self, preview=False)
+        pulumi.runtime.set_mocks(self, project="modelserve", stack=self.stack, preview=False)
         drained()
         return resolved[0]
 

@@ -22,7 +22,7 @@ class ClusterArgs:
 
     Attributes:
         region: AWS region, for the kubeconfig.
-        subnet_ids: subnets without a way out, one a zone, for the control plane's interfaces.
+        subnet_ids: subnets without a way out, one a zone; the first two take the control plane's interfaces.
         admins: ARNs of the roles that may do everything; the one that deploys must be among them.
         secrets_key_arn: encrypts Kubernetes secrets in etcd.
         log_key_arn: encrypts the control plane's logs.
@@ -93,7 +93,9 @@ class Cluster(pulumi.ComponentResource):
             # They would come unpinned; below they come as add-ons.
             bootstrap_self_managed_addons=False,
             vpc_config=eks.ClusterVpcConfigArgs(
-                subnet_ids=args.subnet_ids,
+                # EKS wants two zones and moves within these only ("Modify subnets and security groups"): a zone that
+                # is added later gets nodes, which need no interface of the control plane beside them.
+                subnet_ids=pulumi.Output.from_input(args.subnet_ids).apply(lambda ids: ids[:2]),
                 endpoint_private_access=True,
                 endpoint_public_access=bool(args.public_cidrs),
                 public_access_cidrs=list(args.public_cidrs) or None,

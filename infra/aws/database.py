@@ -98,6 +98,8 @@ class Database(pulumi.ComponentResource):
             identifier=name,
             engine="postgres",
             engine_version=versions.POSTGRES,
+            # Only another major in infra/versions.py is one; without this RDS refuses it.
+            allow_major_version_upgrade=True,
             auto_minor_version_upgrade=True,
             instance_class=args.instance_class,
             db_name=self.name,

@@ -38,8 +38,8 @@ class Cloud(Recorder):
         opts: give them to a component to have its children's options recorded.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, stack: str = "stack") -> None:
+        super().__init__(stack)
         self.options: dict[tuple[str, str], pulumi.ResourceOptions] = {}
         self.opts = pulumi.ResourceOptions(transformations=[self._observe])
 
