@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from toolchain import environment, places, plugins, tool, tools
 from toolchain.progress import ToolchainError, run, say, step
-from toolchain.setup import ensure_policies, ensure_stack, setup, uv_environment
+from toolchain.setup import ensure_policies, ensure_stack, link, setup, uv_environment
 
 NO_TESTS_COLLECTED = 5
 """pytest's exit status."""
@@ -21,6 +21,8 @@ LOCAL_UP = ("--yes", "--skip-preview", "--suppress-permalink=true")
 def up(stack: str) -> int:
     """Bring a stack up; asks first, unless it is the local one."""
     _prepare(stack)
+    if plugins.target(stack) == "kind":
+        link(tools.KIND, tool.ensure(tools.KIND))
     plugins.install(stack, _environment())
     status = _watched(["pulumi", "up", *_held(stack), *(LOCAL_UP if stack == "local" else ())])
     if status == 0 and stack == "local":
@@ -49,8 +51,15 @@ def preview(stack: str) -> int:
 
 
 def lint() -> int:
-    """Style, formatting, types."""
-    checks = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pyright"])
+    """Style, formatting, types; the workflows and the container's recipe."""
+    checks = (
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["pyright"],
+        [str(tool.ensure(tools.ACTIONLINT) / "actionlint")],
+        ["zizmor", "--offline", "--quiet", "--persona", "pedantic", ".github"],
+        ["hadolint", "apps/Dockerfile"],
+    )
     return max([_watched(check) for check in checks])
 
 

@@ -13,6 +13,12 @@ KUBERNETES_VERSION = module_version("kubernetes", "k8s.io/kubernetes")
 PROMETHEUS_RELEASE = "3.15.0"
 """The module's version counts differently: 0.315.0."""
 
+KIND_MODULE = "sigs.k8s.io/kind"
+KIND_VERSION = module_version("kind", KIND_MODULE)
+
+ACTIONLINT_MODULE = "github.com/rhysd/actionlint"
+ACTIONLINT_VERSION = module_version("actionlint", ACTIONLINT_MODULE)
+
 UV = Tool("uv", ("uv",), at_least("0.13.0"), (Wheel("uv", "bin/uv"),), probe="--version")
 
 PULUMI = Tool(
@@ -78,6 +84,36 @@ KUBE_APISERVER = Tool(
     probe="--version",
 )
 
-TOOLS = {tool.name: tool for tool in (UV, GO, PULUMI, PROMETHEUS, ETCD, KUBE_APISERVER)}
+KIND = Tool(
+    "kind",
+    ("kind",),
+    # Its nodes' images belong to its release: infra/versions.py.
+    exactly(KIND_VERSION),
+    (
+        GoModule(
+            "kind",
+            (KIND_MODULE,),
+            takes="under 1 min",
+            stamp=(f"{KIND_MODULE}/pkg/cmd/kind/version.gitCommit", f"v{KIND_VERSION}"),
+        ),
+    ),
+)
+
+ACTIONLINT = Tool(
+    "actionlint",
+    ("actionlint",),
+    exactly(ACTIONLINT_VERSION),
+    (
+        GoModule(
+            "actionlint",
+            (f"{ACTIONLINT_MODULE}/cmd/actionlint",),
+            takes="under 1 min",
+            stamp=(f"{ACTIONLINT_MODULE}.version", ACTIONLINT_VERSION),
+        ),
+    ),
+    probe="-version",
+)
+
+TOOLS = {tool.name: tool for tool in (UV, GO, PULUMI, PROMETHEUS, ETCD, KUBE_APISERVER, KIND, ACTIONLINT)}
 AT_SETUP = (PULUMI, PROMETHEUS)
 """What every user needs; the others come when something asks for them."""
