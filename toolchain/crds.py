@@ -118,8 +118,13 @@ DEFINITIONS = (
 )
 
 
+def file_name(group: str, kind: str) -> str:
+    """Where the definition of a kind is in the folder."""
+    return f"{group}_{kind}.yaml"
+
+
 def ensure() -> Path:
-    """The folder in the cache with the definitions, each in a file named as the definition; fetched now if need be.
+    """The folder in the cache with the definitions, a file each; fetched now if need be.
 
     Raises:
         ToolchainError: a module cannot be had, or has another sum than pinned, or no such files.
@@ -159,5 +164,6 @@ def _unpack(wanted: Definitions, archive: zipfile.ZipFile, folder: Path) -> None
     if not definitions:
         raise ToolchainError(f"{wanted.module}@{wanted.version} has no definitions in {wanted.files}.")
     for definition in definitions:
-        [name] = re.findall(r"^  name: [\"']?([a-z0-9-]+\.[a-z0-9.-]+)", definition, re.M)
-        (folder / f"{name}.yaml").write_text(definition)
+        [group] = re.findall(r"^  group: [\"']?([\w.-]+)", definition, re.M)
+        [kind] = re.findall(r"^    kind: [\"']?(\w+)", definition, re.M)
+        (folder / file_name(group, kind)).write_text(definition)

@@ -1,5 +1,6 @@
 """What a client says to a Kubernetes API: apply, read, delete any object."""
 
+import json
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +9,20 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.until import until
+from toolchain import crds
+
 Manifest = dict[str, Any]
 
 MANAGER = "modelserve"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+REQUEST_LIMIT_BYTES = 3 * 1024 * 1024
+"""kube-apiserver's own (``MaxRequestBodyBytes``)."""
+
+START_S = 60
+"""A definition takes a second on a quiet machine; a busy one gets its time."""
 
 
 class ApiError(Exception):
@@ -45,7 +56,7 @@ class Kind:
 
 
 class Api:
-    """An API server, as a kubeconfig describes it.
+    """An API server, as a kubeconfig describes it; custom kinds are defined when first asked for.
 
     Attributes:
         http: client of the server, which carries the token.
@@ -62,7 +73,7 @@ class Api:
             verify=ssl.create_default_context(cafile=cluster["certificate-authority"]),
             # The machine's proxy leads elsewhere.
             trust_env=False,
-            timeout=30,
+            timeout=60,
         )
         self._kinds: dict[tuple[str, str], Kind] = {}
 
@@ -127,9 +138,7 @@ class Api:
             UnknownKindError: it serves no such kind.
         """
         version, kind = str(manifest["apiVersion"]), str(manifest["kind"])
-        if (version, kind) not in self._kinds:
-            self._discover()
-        if (version, kind) not in self._kinds:
+        if not self._serves(version, kind) and not self._define(version, kind):
             raise UnknownKindError(f"{named(manifest)}: the server knows no {kind} of {version}")
         served, metadata = self._kinds[version, kind], manifest["metadata"]
         root = f"/apis/{version}" if "/" in version else f"/api/{version}"
@@ -137,10 +146,24 @@ class Api:
             root += f"/namespaces/{metadata.get('namespace', 'default')}"
         return f"{root}/{served.plural}/{metadata['name']}"
 
-    def kinds(self) -> dict[tuple[str, str], Kind]:
-        """All that the server serves, by ``apiVersion`` and kind."""
-        self._discover()
-        return self._kinds
+    def _serves(self, version: str, kind: str) -> bool:
+        if (version, kind) not in self._kinds:
+            self._discover()
+        return (version, kind) in self._kinds
+
+    def _define(self, version: str, kind: str) -> bool:
+        """Create the definition of a custom kind; whether the platform has one. All at once would take 2 GB."""
+        file = crds.ensure() / crds.file_name(version.partition("/")[0], kind)
+        if not file.exists():
+            return False
+        answer = self.http.post(
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+            headers={"Content-Type": "application/yaml"},
+            content=_compact(file.read_bytes()),
+        )
+        assert answer.is_success or answer.status_code == httpx.codes.CONFLICT, f"{file}: {answer.text}"
+        until(lambda: self._serves(version, kind), f"{kind} of {version} is served", START_S)
+        return True
 
     def _discover(self) -> None:
         for root in ("/api", "/apis"):
@@ -170,3 +193,10 @@ def _of(manifest: Manifest, answer: httpx.Response) -> Manifest:
     if not answer.is_success:
         raise ApiError(manifest, answer)
     return answer.json()
+
+
+def _compact(definition: bytes) -> bytes:
+    """The same without indentation where that would make it larger than the server takes; any JSON is YAML."""
+    if len(definition) < REQUEST_LIMIT_BYTES:
+        return definition
+    return json.dumps(yaml.load(definition, yaml.CSafeLoader)).encode()

@@ -11,19 +11,17 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
 from infra.local.ports import LOOPBACK
 from tests.cluster.api import Api
 from tests.until import until
-from toolchain import crds, tools
+from toolchain import tools
 from toolchain.tool import ensure
 
 START_S = 60
@@ -35,15 +33,10 @@ ETCD, PEERS = "etcd:1", "etcd:2"
 PR_SET_PDEATHSIG = 1
 """prctl(2)"""
 
-REQUEST_LIMIT_BYTES = 3 * 1024 * 1024
-"""kube-apiserver's own (``MaxRequestBodyBytes``)."""
-
-PATIENT = httpx.Timeout(60)
-
 
 @contextmanager
 def running(folder: Path) -> Iterator[Api]:
-    """An API server that knows the platform's custom resources; it and its etcd end with the block.
+    """An API server that ends with the block, as does its etcd.
 
     Args:
         folder: of its data, keys and logs; short, as sockets in it have a limit of 108 characters.
@@ -61,7 +54,6 @@ def running(folder: Path) -> Iterator[Api]:
         _private(folder / "kubeconfig", json.dumps(_kubeconfig(port, certificate, token)))
         api = stack.enter_context(Api(folder / "kubeconfig"))
         server.wait_for(lambda: _ready(api), "/readyz")
-        _define(api)
         yield api
 
 
@@ -96,8 +88,6 @@ def _apiserver(folder: Path, port: int) -> list[str]:
         "--authorization-mode=RBAC",
         "--service-cluster-ip-range=10.96.0.0/16",
         "--allow-privileged=true",
-        # A hundred definitions at once, from one client.
-        "--enable-priority-and-fairness=false",
     ]
 
 
@@ -122,34 +112,6 @@ def _ready(api: Api) -> bool:
         return api.http.get("/readyz").is_success
     except httpx.TransportError:
         return False
-
-
-def _define(api: Api) -> None:
-    """Create the definitions and wait until the server serves them."""
-    files = sorted(crds.ensure().iterdir())
-
-    def create(file: Path) -> None:
-        answer = api.http.post(
-            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-            headers={"Content-Type": "application/yaml"},
-            content=_compact(file.read_bytes()),
-            timeout=PATIENT,
-        )
-        assert answer.is_success, f"{file.stem}: {answer.text}"
-
-    def served() -> set[str]:
-        return {f"{kind.plural}.{version.rpartition('/')[0]}" for (version, _), kind in api.kinds().items()}
-
-    with ThreadPoolExecutor(4) as workers:
-        list(workers.map(create, files))
-    until(lambda: {file.stem for file in files} <= served(), "all definitions are served", START_S)
-
-
-def _compact(definition: bytes) -> bytes:
-    """The same without indentation where that would make it larger than the server takes; any JSON is YAML."""
-    if len(definition) < REQUEST_LIMIT_BYTES:
-        return definition
-    return json.dumps(yaml.load(definition, yaml.CSafeLoader)).encode()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.api import Api, ApiError, UnknownKindError
-from toolchain import crds, tools
+from toolchain import tools
 
 pytestmark = pytest.mark.cluster
 
@@ -46,11 +46,6 @@ def restricted(api: Api) -> None:
 
 def test_it_is_the_release_that_the_toolchain_pins(api: Api) -> None:
     assert api.http.get("/version").json()["gitVersion"] == f"v{tools.KUBERNETES_VERSION}"
-
-
-def test_it_serves_every_kind_that_is_defined(api: Api) -> None:
-    served = {f"{kind.plural}.{version.rpartition('/')[0]}" for (version, _), kind in api.kinds().items()}
-    assert {file.stem for file in crds.ensure().iterdir()} <= served
 
 
 def test_strangers_are_not_heard(api: Api) -> None:
