@@ -1,6 +1,7 @@
 """The container image that all apps run in: built where the stack is brought up, named by its content."""
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,8 +39,13 @@ class ImageProvider(Provider):
         return CreateResult(props["reference"], self._pushed(props))
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        """Another reference is another image; a reference's image never changes."""
-        return DiffResult(changes=_olds["reference"] != _news["reference"])
+        """Another reference is another image, and a reference's image never changes.
+
+        A registry on this machine may have been made anew, empty; one in a cloud is asked by a refresh alone.
+        """
+        reference = _news["reference"]
+        lost = reference.startswith("localhost:") and _digest(reference, os.environ) is None
+        return DiffResult(changes=_olds["reference"] != reference or lost)
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Have the new image beside the old one."""

@@ -1,0 +1,156 @@
+"""What an image is built from: as Docker would see it, and the same digest wherever it is checked out."""
+
+import ast
+import os
+import re
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from infra.build_context import BuildContext
+from infra.images import CONTEXT
+
+RECIPE = "Dockerfile"
+HEAVY_BYTES = 1_000_000
+CHECKOUT = CONTEXT.folder
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> BuildContext:
+    """Two files, one of them in a folder, and a recipe."""
+    (tmp_path / "app").mkdir()
+    for name, content in {RECIPE: "FROM x", "app/a.py": "a", "notes.md": "n", ".dockerignore": ""}.items():
+        (tmp_path / name).write_text(content)
+    return BuildContext(tmp_path, RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("ignored", "left"),
+    [
+        ("", [".dockerignore", "Dockerfile", "app/a.py", "notes.md"]),
+        ("*", []),
+        ("*\n!app", ["app/a.py"]),
+        ("# words\n\n*\n!app/*.py\n", ["app/a.py"]),
+        ("*\n!app\napp/a.py", []),
+        ("**/*.py\n.dockerignore\nDockerfile", ["notes.md"]),
+        ("*.py\n*ile\n.*", ["app/a.py", "notes.md"]),
+        ("/app/\n.*\nDockerfil?", ["notes.md"]),
+        ("*\n!**/a.py", ["app/a.py"]),
+    ],
+)
+def test_it_leaves_out_what_docker_leaves_out(context: BuildContext, ignored: str, left: list[str]) -> None:
+    (context.folder / ".dockerignore").write_text(ignored)
+    assert context.files() == left
+
+
+def test_times_and_other_peoples_permissions_do_not_matter(context: BuildContext) -> None:
+    before = context.digest()
+    os.utime(context.folder / "app/a.py", (1, 1))
+    (context.folder / "app/a.py").chmod(0o600)
+    assert context.digest() == before
+
+
+@pytest.mark.parametrize("file", ["app/a.py", RECIPE])
+def test_other_content_is_another_digest(context: BuildContext, file: str) -> None:
+    before = context.digest()
+    (context.folder / file).write_text("other")
+    assert context.digest() != before
+
+
+def test_another_name_is_another_digest(context: BuildContext) -> None:
+    before = context.digest()
+    (context.folder / "app/a.py").rename(context.folder / "app/b.py")
+    assert context.digest() != before
+
+
+def test_a_program_is_not_a_file(context: BuildContext) -> None:
+    before = context.digest()
+    (context.folder / "app/a.py").chmod(0o755)
+    assert context.digest() != before
+
+
+def test_what_is_left_out_does_not_matter(context: BuildContext) -> None:
+    (context.folder / ".dockerignore").write_text("*\n!app")
+    before = context.digest()
+    (context.folder / "notes.md").write_text("other")
+    assert context.digest() == before
+
+
+def test_a_link_counts_as_where_it_leads(context: BuildContext) -> None:
+    (context.folder / "app/link").symlink_to("a.py")
+    before = context.digest()
+    (context.folder / "app/link").unlink()
+    (context.folder / "app/link").symlink_to("b.py")
+    assert context.digest() != before
+
+
+def test_another_platform_is_another_digest(context: BuildContext) -> None:
+    assert context.digest("linux/amd64") != context.digest("linux/arm64")
+
+
+def test_every_file_that_the_recipe_copies_is_in_the_context() -> None:
+    files = CONTEXT.files()
+    sources = re.findall(r"^COPY (?!--from)(.+) \S+$", (CHECKOUT / CONTEXT.dockerfile).read_text(), re.MULTILINE)
+    assert sources
+    for source in sources:
+        assert any(file == source or file.startswith(f"{source}/") for file in files), source
+
+
+def test_every_module_that_an_app_imports_is_in_the_context() -> None:
+    ours, _ = imported()
+    assert {"apps.runtime.server", "models.artefact"} <= ours
+    files = set(CONTEXT.files())
+    for module in ours:
+        path = module.replace(".", "/")
+        assert f"{path}.py" in files or f"{path}/__init__.py" in files, module
+
+
+def test_every_package_that_an_app_imports_is_locked_for_the_image() -> None:
+    _, packages = imported()
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (CHECKOUT / "toolchain/locks/serve.txt").read_text(), re.MULTILINE))
+    assert packages - locked == set()
+
+
+def test_nothing_secret_or_heavy_is_in_the_context() -> None:
+    for file in CONTEXT.files():
+        assert re.search(r"secret|passphrase|credential|\.(env|pem|key|db|onnx|safetensors)$", file) is None, file
+        assert (CHECKOUT / file).stat().st_size < HEAVY_BYTES, file
+
+
+def imported() -> tuple[set[str], set[str]]:
+    """Our modules that the apps import, however far down, and the distributions of the other packages."""
+    distributions = metadata.packages_distributions()
+    ours: set[str] = set()
+    packages: set[str] = set()
+    waiting = {"apps.runtime.__main__", *(f"apps.{file.parent.name}.app" for file in CHECKOUT.glob("apps/*/app.py"))}
+    while waiting:
+        module = waiting.pop()
+        ours.add(module)
+        for name in names(module):
+            top = name.split(".")[0]
+            if top in ("apps", "models", "infra", "ops", "stacks", "toolchain", "policies", "tests"):
+                waiting |= {each for each in (name, name.rpartition(".")[0]) if source(each)} - ours
+            elif top not in sys.stdlib_module_names:
+                packages.add(distributions[top][0].lower().replace("_", "-"))
+    return ours, packages
+
+
+def names(module: str) -> Iterator[str]:
+    """What a module names in its imports: modules, and things in modules."""
+    file = source(module)
+    assert file, module
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def source(module: str) -> Path | None:
+    """The file of a module; None for a name that is none."""
+    path = CHECKOUT / module.replace(".", "/")
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()), None)
