@@ -94,6 +94,5 @@ def values(args: ArgoArgs) -> dict[str, Any]:
             "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
         },
         "workflow": {"serviceAccount": {"create": False}, "rbac": {"create": False}},
-        "useDefaultArtifactRepo": True,
         "artifactRepository": {"archiveLogs": True, "s3": s3},
     }

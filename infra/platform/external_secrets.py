@@ -1,6 +1,6 @@
-"""Secrets that AWS keeps, as Secrets of the cluster: read by the namespace that needs them, and by no other."""
+"""Secrets that AWS keeps, as Secrets of the cluster: in the namespaces that need them, and in no other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -9,13 +9,11 @@ from infra import versions
 from infra.kubernetes import Manifest, apply
 from infra.platform.namespace import Allow, NamespaceArgs
 from infra.platform.release import Chart, release
-from infra.platform.workload import service_account
 
 NAME = "external-secrets"
 CHART = Chart(NAME, versions.EXTERNAL_SECRETS, "https://charts.external-secrets.io")
 NAMESPACE = NamespaceArgs([Allow("webhook", (10250,), pods={"app.kubernetes.io/name": f"{NAME}-webhook"})])
-READER = "secret-reader"
-"""Service account, and SecretStore, of each namespace that reads secrets in AWS."""
+STORE = "aws"
 
 
 @dataclass(frozen=True)
@@ -26,13 +24,15 @@ class ExternalSecretsArgs:
         namespace: its own.
         replicas: of its parts.
         region: where the secrets are.
-        readers: namespace that reads to the IAM role that it may take to do so.
+        role: ARN of the IAM role that may read them.
+        readers: namespaces that may ask for them.
     """
 
     namespace: pulumi.Input[str]
     replicas: int
     region: str
-    readers: Mapping[str, pulumi.Input[str]]
+    role: pulumi.Input[str]
+    readers: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Remote:
 
 
 class ExternalSecrets(pulumi.ComponentResource):
-    """The operator, and a store in each namespace with the rights of that namespace alone."""
+    """The operator, and the one place that it reads."""
 
-    stores: Mapping[str, pulumi.CustomResource]
-    """By namespace; what is read there depends on it."""
+    store: pulumi.CustomResource
+    """Secrets Manager; what is read there depends on it."""
 
     def __init__(self, name: str, args: ExternalSecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:ExternalSecrets", name, None, opts)
@@ -60,31 +60,25 @@ class ExternalSecrets(pulumi.ComponentResource):
             "replicaCount": args.replicas,
             "leaderElect": args.replicas > 1,
             "webhook": {"replicaCount": args.replicas},
-            # Stores of the whole cluster would be read from every namespace.
-            "processClusterStore": False,
+            "serviceAccount": {"name": NAME, "annotations": {"eks.amazonaws.com/role-arn": args.role}},
+            # Would write Secrets into every namespace.
             "processClusterExternalSecret": False,
         }
         chart = release(NAME, CHART, args.namespace, values, pulumi.ResourceOptions(parent=self))
-        stores: dict[str, pulumi.CustomResource] = {}
-        for place, role in args.readers.items():
-            reader = apply(service_account(READER, place, role), f"{name}-{place}", pulumi.ResourceOptions(parent=self))
-            stores[place] = apply(
-                store(place, args.region),
-                f"{name}-{place}",
-                pulumi.ResourceOptions(parent=self, depends_on=[chart, reader]),
-            )
-        self.stores = stores
+        self.store = apply(store(args), name, pulumi.ResourceOptions(parent=self, depends_on=[chart]))
         self.register_outputs({})
 
 
-def store(namespace: str, region: str) -> Manifest:
-    """Secrets Manager, with the rights of the namespace's reader."""
-    account = {"jwt": {"serviceAccountRef": {"name": READER}}}
+def store(args: ExternalSecretsArgs) -> Manifest:
+    """Secrets Manager, read with the operator's own role, for the namespaces that are named."""
     return {
         "apiVersion": "external-secrets.io/v1",
-        "kind": "SecretStore",
-        "metadata": {"name": READER, "namespace": namespace},
-        "spec": {"provider": {"aws": {"service": "SecretsManager", "region": region, "auth": account}}},
+        "kind": "ClusterSecretStore",
+        "metadata": {"name": STORE},
+        "spec": {
+            "conditions": [{"namespaces": list(args.readers)}],
+            "provider": {"aws": {"service": "SecretsManager", "region": args.region}},
+        },
     }
 
 
@@ -98,7 +92,7 @@ def external_secret(
 
     Args:
         name: of the Secret.
-        namespace: has a store.
+        namespace: one of the readers.
         values: key of the Secret to where its value is.
         template: keys made of those values instead, for example ``{"url": "redis://:{{ .token }}@host"}``.
     """
@@ -113,7 +107,7 @@ def external_secret(
         },
         "spec": {
             "refreshInterval": "1h",
-            "secretStoreRef": {"name": READER, "kind": "SecretStore"},
+            "secretStoreRef": {"name": STORE, "kind": "ClusterSecretStore"},
             "target": target,
             "data": [
                 {

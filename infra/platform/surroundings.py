@@ -45,10 +45,12 @@ class EdgeAt:
     Attributes:
         target_group_arn: takes the gateway's pods.
         security_group_id: the load balancer's own group.
+        vpc_id: the network of both; the controller that keeps the pods in cannot ask a node for it.
     """
 
     target_group_arn: Input[str]
     security_group_id: Input[str]
+    vpc_id: Input[str]
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,15 @@ class Surroundings:
         database: none: the platform runs one Postgres itself.
         cache: none: the platform runs one Redis itself.
         edge: none: a plain Service of type LoadBalancer (Kind).
-        roles: IRSA: ``<namespace>/<service account>`` to the ARN of its IAM role; empty off AWS.
+        roles: IRSA: ``<namespace>/<service account>`` to the ARN of its IAM role; empty off AWS. The platform looks for
+            ``external-secrets/external-secrets``, ``kube-system/aws-load-balancer-controller``,
+            ``kube-system/cluster-autoscaler``, ``mlflow/mlflow``, ``observability/loki``, ``kubeflow/pipeline-runner``
+            (steps of training, and Kubeflow's API: both write under ``<data_url>/pipelines``) and ``serving/<app>``.
         gpu: whether there are GPU nodes (device plugin, DCGM).
         gpu_sharing: how pods share a GPU.
         replicas: of the platform's own stateless parts: 1, or 2 and more where it must survive a node.
         images: app to image reference, tagged by content.
+        cluster: its name, for what AWS shows of it; none off AWS.
     """
 
     stack: str
@@ -88,3 +94,4 @@ class Surroundings:
     gpu_sharing: GpuSharing
     replicas: int
     images: Mapping[str, Input[str]]
+    cluster: Input[str] | None = None
