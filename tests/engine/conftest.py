@@ -1,0 +1,74 @@
+"""Stacks under the real engine; each runs once a session, and tests look at what happened."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import pytest
+
+from tests.engine.cluster import empty_cluster
+from tests.engine.project import Project, Run
+from toolchain.setup import ensure_policies
+
+EDITS = {"stage": ("aws.database.max_storage_gib", 150), "prod": ("aws.requests_per_minute", 900)}
+"""One setting of each stack, and another value for it."""
+
+
+class Life:
+    """A stack from its plan to its end. Each part runs when a test asks for it, after those before it."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+
+    @cached_property
+    def plan(self) -> Run:
+        """A preview of the new stack."""
+        return self.project.preview()
+
+    @cached_property
+    def first(self) -> Run:
+        """The first ``up``."""
+        assert self.plan.ok, self.plan.said
+        return self.project.up("--skip-preview")
+
+    @cached_property
+    def second(self) -> Run:
+        """Another ``up`` of the same."""
+        assert self.first.ok, self.first.said
+        return self.project.up("--skip-preview")
+
+    @cached_property
+    def edited(self) -> Run:
+        """``up`` with one setting changed."""
+        assert self.second.ok, self.second.said
+        self.project.configure(*EDITS[self.project.stack])
+        return self.project.up("--skip-preview")
+
+    @cached_property
+    def gone(self) -> Run:
+        """``destroy``, after protection is off where it was on."""
+        assert self.edited.ok, self.edited.said
+        if self.project.stack == "prod":
+            self.project.configure("aws.protected", False)
+            opened = self.project.up("--skip-preview")
+            assert opened.ok, opened.said
+        return self.project.destroy()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """Where the API of the stacks' cluster answers."""
+    ensure_policies()
+    with empty_cluster() as address:
+        yield address
+
+
+@pytest.fixture(scope="session", params=["stage", "prod"])
+def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cluster: str) -> Life:
+    """The life of each stack."""
+    return Life(Project(tmp_path_factory.mktemp(request.param), request.param, cluster))
+
+
+@pytest.fixture
+def stage(tmp_path_factory: pytest.TempPathFactory, cluster: str) -> Project:
+    """A fresh stack ``stage``, for a test that spoils it."""
+    return Project(tmp_path_factory.mktemp("stage"), "stage", cluster)

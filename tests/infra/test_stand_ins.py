@@ -1,0 +1,80 @@
+"""Stand-ins for provider plugins refuse what the real ones would."""
+
+from typing import Any
+
+import pytest
+
+from tests.providers import aws, random, sdk
+from tests.providers.server import UNKNOWN, RefusedError, Resource
+
+VPC = "aws:ec2/vpc:Vpc"
+CLUSTER = "aws:eks/cluster:Cluster"
+
+
+def of(token: str, name: str = "main") -> Resource:
+    return Resource(f"urn:pulumi:prod::modelserve::modelserve:aws:Network${token}::{name}", b"seed")
+
+
+@pytest.mark.parametrize(
+    ("given", "place", "reason"),
+    [
+        ({"cidrBlok": "10.0.0.0/16"}, "cidrBlok", "is no property of Vpc"),
+        ({"cidrBlock": 10}, "cidrBlock", "is 10, not a string"),
+        ({"enableDnsSupport": "yes"}, "enableDnsSupport", "is 'yes', not true or false"),
+        ({"tags": {"Name": 1}}, "tags.Name", "is 1, not a string"),
+        ({"tags": ["Name"]}, "tags", "is ['Name'], not a map"),
+    ],
+)
+def test_an_input_that_the_sdk_does_not_know_is_refused(given: dict[str, Any], place: str, reason: str) -> None:
+    assert sdk.wrong(VPC, given) == [(place, reason)]
+
+
+def test_a_required_input_that_is_missing_is_refused() -> None:
+    assert ("roleArn", "is required and missing") in sdk.wrong(CLUSTER, {"vpcConfig": {"subnetIds": []}})
+
+
+def test_objects_within_are_checked_too() -> None:
+    given = {"roleArn": "arn", "vpcConfig": {"subnetIds": ["a", 2], "subnets": []}}
+    assert sdk.wrong(CLUSTER, given) == [
+        ("vpcConfig.subnetIds[1]", "is 2, not a string"),
+        ("vpcConfig.subnets", "is no property of ClusterVpcConfig"),
+    ]
+
+
+def test_a_type_that_does_not_exist_is_refused() -> None:
+    assert sdk.wrong("aws:ec2/vps:Vps", {}) == [("", "there is no resource type aws:ec2/vps:Vps")]
+
+
+def test_what_is_not_known_yet_is_taken() -> None:
+    assert sdk.wrong(VPC, {"cidrBlock": UNKNOWN, "tags": UNKNOWN}) == []
+
+
+def test_a_name_that_was_made_up_stays() -> None:
+    provider = aws.Provider()
+    first = provider.check(of("aws:iam/role:Role"), {}, {"assumeRolePolicy": "{}"})
+    assert first["name"].startswith("main-")
+    assert provider.check(of("aws:iam/role:Role"), first, {"assumeRolePolicy": "[]"})["name"] == first["name"]
+
+
+def test_another_range_of_addresses_is_another_network() -> None:
+    found = aws.Provider().diff(of(VPC), {"cidrBlock": "10.0.0.0/16"}, {"cidrBlock": "10.1.0.0/16", "tags": {}})
+    assert found.changed == {"cidrBlock", "tags"}
+    assert found.replaced == {"cidrBlock"}
+
+
+def test_a_plan_does_not_pretend_to_know_what_aws_makes_up() -> None:
+    outputs = aws.Provider().outputs(of(CLUSTER), {"name": "c", "roleArn": "arn", "vpcConfig": {}}, preview=True)
+    assert outputs["endpoint"] == outputs["arn"] == outputs["vpcConfig"]["clusterSecurityGroupId"] == UNKNOWN
+    assert outputs["name"] == "c"
+
+
+def test_a_password_has_the_length_that_was_asked_for() -> None:
+    password = of("random:index/randomPassword:RandomPassword")
+    outputs = random.Provider().outputs(password, {"length": 40, "special": False}, preview=False)
+    assert len(outputs["result"]) == 40
+    assert outputs["result"].isalnum()
+
+
+def test_what_the_stand_in_cannot_make_is_refused() -> None:
+    with pytest.raises(RefusedError, match="not RandomPet"):
+        random.Provider().check(of("random:index/randomPet:RandomPet"), {}, {})
