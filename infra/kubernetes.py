@@ -9,10 +9,6 @@ Manifest = dict[str, Any]
 """An object as YAML would write it; any value in it may be an ``Input``, its ``apiVersion``, kind and name may not."""
 
 
-class Unnamed(ValueError):  # noqa: N818 - says what is the matter
-    """A manifest that does not say what it is."""
-
-
 def apply(manifest: Manifest, name: str, opts: pulumi.ResourceOptions | None = None) -> pulumi.CustomResource:
     """Register an object of any kind, custom ones too.
 
@@ -25,7 +21,7 @@ def apply(manifest: Manifest, name: str, opts: pulumi.ResourceOptions | None = N
         opts: with the provider of the cluster.
 
     Raises:
-        Unnamed: ``apiVersion``, ``kind`` or ``metadata.name`` is missing.
+        ValueError: ``apiVersion``, ``kind`` or ``metadata.name`` is missing.
     """
     for key, found in (
         ("apiVersion", manifest.get("apiVersion")),
@@ -33,7 +29,9 @@ def apply(manifest: Manifest, name: str, opts: pulumi.ResourceOptions | None = N
         ("metadata.name", manifest.get("metadata", {}).get("name")),
     ):
         if not found:
-            raise Unnamed(f"The manifest for {name} has no {key}.\n  Give it one: {sorted(manifest)} is all there is.")
+            raise ValueError(
+                f"The manifest for {name} has no {key}.\n  Give it one: {sorted(manifest)} is all there is."
+            )
     own = pulumi.ResourceOptions(
         version=version("pulumi-kubernetes"),
         additional_secret_outputs=["data", "stringData"] if token(manifest) == "kubernetes:core/v1:Secret" else None,

@@ -13,6 +13,7 @@ class Around:
     Attributes:
         namespace: of the apps; the mesh injects its sidecar into their pods.
         gateway: ``namespace/name`` of the Gateway that the app's routes join.
+        gateway_labels: of the gateway's pods.
         domain: host name that the app answers at.
         image: container image of the app, named exactly.
         models_url: artefact store, for example ``s3://bucket/prefix``.
@@ -27,13 +28,12 @@ class Around:
         replicas: pods at least of an app that does not scale to zero: 1, or 2 where it must survive a node.
         log_level: of the apps.
         prometheus_url: where KEDA asks for an app's own metrics.
-        otlp_endpoint: where traces go; none sends none.
         database_namespace: where the database runs in this cluster; none outside of it.
         cache_namespace: where Redis runs, likewise.
         s3_namespace: where the S3-compatible store runs, likewise.
         mesh_namespace: where istiod runs.
         knative_namespace: where Knative's activator and autoscaler run.
-        metrics_namespace: where Prometheus and the trace collector run.
+        metrics_namespace: where Prometheus runs.
         knative_gateway: ``namespace/name`` of the Service that leads to Knative's services by host name; a
             ``ReferenceGrant`` there lets HTTPRoutes of ``namespace`` use it.
         gpu_node_labels: labels of nodes with a GPU.
@@ -54,12 +54,12 @@ class Around:
     replicas: int = 1
     log_level: str = "info"
     prometheus_url: str = "http://prometheus-operated.observability:9090"
-    otlp_endpoint: Input[str] | None = None
     database_namespace: str | None = None
     cache_namespace: str | None = None
     s3_namespace: str | None = None
     mesh_namespace: str = "istio-system"
     knative_namespace: str = "knative-serving"
     metrics_namespace: str = "observability"
-    knative_gateway: str = "istio-system/knative-local-gateway"
+    knative_gateway: str = "istio-ingress/knative-local-gateway"
+    gateway_labels: Mapping[str, str] = field(default_factory=lambda: {"istio": "ingressgateway"})
     gpu_node_labels: Mapping[str, str] = field(default_factory=lambda: {"modelserve/pool": "gpu"})

@@ -164,6 +164,7 @@ class ServingSpec(Frozen):
         needs: other apps it calls; it gets ``<NAME>_URL`` for each.
         database: whether it gets a database, as ``DATABASE_URL``.
         objects: whether it gets an object store, as ``OBJECT_STORE_URL``.
+        internet: whether it fetches what callers name from the internet; otherwise a cluster does not let it out.
         env: further environment; nothing secret.
         ready_timeout_s: how long a start may take until ``/ready`` says 200.
     """
@@ -180,6 +181,7 @@ class ServingSpec(Frozen):
     needs: tuple[AppName, ...] = ()
     database: bool = False
     objects: bool = False
+    internet: bool = False
     env: dict[str, str] = Field(default_factory=dict[str, str])
     ready_timeout_s: float = Field(default=60, gt=0)
     resources: Resources = Resources()
@@ -212,6 +214,8 @@ class ServingSpec(Frozen):
             raise ValueError(f"scaling.by is {self.scaling.by}, but {self.way} scales by {counts}; leave it out")
         if counts and self.scaling.hours:
             raise ValueError(f"scaling.hours is not for {self.way}; leave it out, or give runs_on: standard")
+        if self.way == "ray" and self.needs:
+            raise ValueError("needs is not for ray, whose pods stand outside the mesh; give another runs_on")
         if self.scaling.by == "queue" and self.model is None:
             raise ValueError("scaling.by is queue, but an app without a model has none; give concurrency or cpu")
         return self

@@ -62,9 +62,9 @@ def _connection_manager(routes_file: str, quota_file: str, auth_file: str) -> Js
         rds={"route_config_name": routes.NAME, "config_source": file_source(routes_file)},
         http_filters=_filters(quota_file, auth_file),
         access_log=[_ACCESS_LOG],
-        local_reply_config={"mappers": [_problem(status, detail) for status, detail in LOCAL_REPLIES.items()]},
+        local_reply_config={"mappers": problems()},
         use_remote_address=True,
-        early_header_mutation_extensions=[_NO_SPOOFING],
+        early_header_mutation_extensions=[NO_SPOOFING],
         always_set_request_id_in_response=True,
         request_id_extension={
             "typed_config": typed("extensions.request_id.uuid.v3.UuidRequestIdConfig", pack_trace_reason=False)
@@ -115,7 +115,7 @@ def _from_file(name: str, file: str, message: str) -> Json:
     return {"name": name, "disabled": True, "config_discovery": discovery}
 
 
-_NO_SPOOFING: Json = {
+NO_SPOOFING: Json = {
     "name": "envoy.http.early_header_mutation.header_mutation",
     "typed_config": typed(
         "extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
@@ -128,9 +128,19 @@ _NO_SPOOFING: Json = {
 }
 
 
-def _problem(status: HTTPStatus, detail: str) -> Json:
-    """Gives an error of Envoy's own the form of RFC 9457."""
-    problem = {
+def problems() -> list[Json]:
+    """Envoy's own errors in the form of RFC 9457."""
+    return [problem(status, detail, _by(status)) for status, detail in LOCAL_REPLIES.items()]
+
+
+def _by(status: HTTPStatus) -> Json:
+    comparison = {"value": {"default_value": status.value, "runtime_key": "never_set"}}
+    return {"status_code_filter": {"comparison": comparison}}
+
+
+def problem(status: HTTPStatus, detail: str, replies: Json) -> Json:
+    """Gives those of Envoy's own errors that a filter finds the form of RFC 9457."""
+    body = {
         "type": "about:blank",
         "title": status.phrase,
         "status": status.value,
@@ -139,11 +149,9 @@ def _problem(status: HTTPStatus, detail: str) -> Json:
         "reason": "%RESPONSE_CODE_DETAILS%",
     }
     mapper: Json = {
-        "filter": {
-            "status_code_filter": {"comparison": {"value": {"default_value": status.value, "runtime_key": "never_set"}}}
-        },
+        "filter": replies,
         "body_format_override": {
-            "json_format": problem,
+            "json_format": body,
             "omit_empty_values": True,
             "content_type": "application/problem+json",
         },

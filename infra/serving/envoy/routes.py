@@ -96,23 +96,37 @@ def _forward(app: App, route: Route, revision: Revision, share: Json) -> Json:
         "timeout": seconds(policy.timeout_s),
         # A body that stalls: the request's own time-out only runs from its last byte.
         "idle_timeout": seconds(policy.timeout_s + 1),
-        "retry_policy": _retry_policy(policy.retries),
+        "retry_policy": retry_policy(policy.retries),
     }
     if policy.canary and app.canary and revision is app.stable and policy.canary.mirror:
         action["request_mirror_policies"] = [_mirror(app.label(app.canary), policy.canary.mirror)]
     return {
         "match": {"prefix": route.prefix, **share},
         "route": action,
-        "request_body_buffer_limit": policy.max_body_bytes,
         "request_headers_to_add": [_set("x-forwarded-prefix", route.prefix.rstrip("/"))],
         "response_headers_to_add": [_set(REVISION_HEADER, app.label(revision))],
+        **limits(app),
         "typed_per_filter_config": {
-            BODY_FILTER: typed(
-                "extensions.filters.http.buffer.v3.BufferPerRoute", buffer={"max_request_bytes": policy.max_body_bytes}
-            ),
-            **_quota_of_route(app),
+            **limits(app)["typed_per_filter_config"],
             **({AUTH_FILTER: requirement(app)} if policy.auth else {}),
         },
+    }
+
+
+def limits(app: App, headers: str = HEADERS_FILTER, quota: str = QUOTA_FILTER, body: str = BODY_FILTER) -> Json:
+    """What every route of an app says about size and number of requests.
+
+    Args:
+        app: the app.
+        headers: name of the filter that changes headers, where the route passes it.
+        quota: name of the filter that counts requests.
+        body: name of the filter that measures bodies.
+    """
+    most = app.traffic.max_body_bytes
+    measured = typed("extensions.filters.http.buffer.v3.BufferPerRoute", buffer={"max_request_bytes": most})
+    return {
+        "request_body_buffer_limit": most,
+        "typed_per_filter_config": {body: measured, **_quota_of_route(app, headers, quota)},
         "metadata": {"filter_metadata": {"modelserve": {"app": app.name, **_quota_metadata(app)}}},
     }
 
@@ -122,7 +136,7 @@ def _quota_metadata(app: App) -> Json:
     return {f"quota-by-{limit.key}": app.name, "retry-after": str(retry_after_s(limit))} if limit else {}
 
 
-def _quota_of_route(app: App) -> Json:
+def _quota_of_route(app: App, headers: str, quota: str) -> Json:
     """Quota headers in the form of the IETF's RateLimit draft 11, made from what the quota filter counts."""
     limit = app.traffic.rate_limit
     if limit is None:
@@ -134,15 +148,16 @@ def _quota_of_route(app: App) -> Json:
         *({"remove": f"x-ratelimit-{name}"} for name in ("limit", "remaining", "reset")),
     ]
     return {
-        QUOTA_FILTER: typed("config.route.v3.FilterConfig", config={}),
-        HEADERS_FILTER: typed(
+        quota: typed("config.route.v3.FilterConfig", config={}),
+        headers: typed(
             "extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
             mutations={"response_mutations": mutations},
         ),
     }
 
 
-def _retry_policy(retries: Retries) -> Json:
+def retry_policy(retries: Retries) -> Json:
+    """What is tried again, how often, and where."""
     conditions = ["connect-failure", "refused-stream", "reset-before-request"]
     policy: Json = {
         "num_retries": retries.attempts,
