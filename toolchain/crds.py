@@ -36,8 +36,8 @@ class Definitions:
 DEFINITIONS = (
     Definitions(
         "istio.io/api",
-        "v1.29.1",
-        "h1:dSure3CSur+mRZYvTYRUNgR/P+TYO5ItlPk1lUu4rU8=",
+        "v1.30.3",
+        "h1:pPSa0uah/t7CEuwacS4rw5qK/oHGvxC0WO8i4RRGwEU=",
         "kubernetes/customresourcedefinitions.gen.yaml",
     ),
     Definitions(
@@ -47,12 +47,25 @@ DEFINITIONS = (
         "config/crd/standard/*.yaml",
     ),
     Definitions(
-        "knative.dev/serving",
+        "github.com/cert-manager/cert-manager",
+        "v1.21.2",
+        "h1:UWgoYM+KLNtRlqmoWOKjKBOBUPVHeepQ6/ac3ERJW68=",
+        "deploy/crds/*.yaml",
+    ),
+    Definitions(
+        "knative.dev/operator",
         "v0.48.1",
-        "h1:Tm8s/KbtnGp/8srGa+r4ETyO+2+8FhG6qX/NPeRyTJo=",
+        "h1:JMg403ZdbM1cNO8v4P97QE5QOn2fPiO2c445DqHEhag=",
+        "config/crd/bases/*.yaml",
+    ),
+    # Knative 1.21; the patch releases that the platform takes are in no module.
+    Definitions(
+        "knative.dev/serving",
+        "v0.48.2",
+        "h1:CdPvTytMt1wGoKI9hsM5QU1bolUIwkhBGbGojx2l4f4=",
         "config/core/300-resources/*.yaml",
     ),
-    # The next two at what the go.mod of serving names.
+    # At what the go.mod of serving names.
     Definitions(
         "knative.dev/networking",
         "v0.0.0-20260120131110-a7cdca238a0d",
@@ -60,40 +73,22 @@ DEFINITIONS = (
         "config/*.yaml",
     ),
     Definitions(
-        "knative.dev/caching",
-        "v0.0.0-20260120130310-f1fc03b7f5ee",
-        "h1:PQeck4SikqOc1i/VS1I4EV1vXM5xCuiZvGXLnPTpffQ=",
-        "config/*.yaml",
-    ),
-    Definitions(
         "github.com/kserve/kserve",
-        "v0.16.0",
-        "h1:kDkcAU5VMiZf4zhdDXH+UdAIgzXhs10GMv0d9r4qvTs=",
+        "v0.20.0",
+        "h1:Bs7HxmGV4KFqqptDcWseKv+mwD4YOYHJWcuVgPG2Gug=",
         "config/crd/full/*.yaml",
     ),
     Definitions(
-        "github.com/cert-manager/cert-manager",
-        "v1.21.2",
-        "h1:UWgoYM+KLNtRlqmoWOKjKBOBUPVHeepQ6/ac3ERJW68=",
-        "deploy/crds/*.yaml",
+        "github.com/kserve/kserve",
+        "v0.20.0",
+        "h1:Bs7HxmGV4KFqqptDcWseKv+mwD4YOYHJWcuVgPG2Gug=",
+        "config/crd/full/clusterstoragecontainer/*.yaml",
     ),
     Definitions(
         "github.com/kedacore/keda/v2",
-        "v2.21.0",
-        "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=",
+        "v2.20.2",
+        "h1:SR60v8uIcelbveS8n/1jcl8tLdBBIbHMxmdOHw8tKqA=",
         "config/crd/bases/*.yaml",
-    ),
-    Definitions(
-        "github.com/prometheus-operator/prometheus-operator",
-        "v0.85.0",
-        "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
-        "example/prometheus-operator-crd/*.yaml",
-    ),
-    Definitions(
-        "github.com/argoproj/argo-workflows/v3",
-        "v3.7.4",
-        "h1:oA/DxaSsjb6fMYaygf7JVQgnsF+ZzlfUPy5kIfLsCic=",
-        "manifests/base/crds/full/*.yaml",
     ),
     Definitions(
         "github.com/ray-project/kuberay/ray-operator",
@@ -101,14 +96,27 @@ DEFINITIONS = (
         "h1:7FJYmB8oM+cnjv1VYCj/TfzRZG4XHvvt5Ayn5pZ5A1c=",
         "config/crd/bases/*.yaml",
     ),
+    # The nearest to 4.0.5 that can be had as a module.
+    Definitions(
+        "github.com/argoproj/argo-workflows/v4",
+        "v4.0.2",
+        "h1:tmg7iIjnPF9EMtaGi6K6+Sm28J9WyyLUrJ1vdKkNmgc=",
+        "manifests/base/crds/full/*.yaml",
+    ),
+    Definitions(
+        "github.com/prometheus-operator/prometheus-operator",
+        "v0.93.0",
+        "h1:AohlYJT+En8TmNpAcEUJ3GsaJTAqfEBwHmGTVpRm/Io=",
+        "example/prometheus-operator-crd/*.yaml",
+    ),
+    # Release 2 left the rules of module paths; it serves the same external-secrets.io/v1.
     Definitions(
         "github.com/external-secrets/external-secrets",
         "v1.3.2",
         "h1:u2J8RjlHIeF0oZCqtl92adI/uZWUwOesJIDkfql6LqQ=",
-        "config/crds/bases/*.yaml",
+        "config/crds/bases/external-secrets.io_*.yaml",
     ),
-    # The newest commit that can be had as a module: release 2 left the rules of module paths. Its TargetGroupBinding
-    # has since gained fields and lost none.
+    # So did this one; a commit after 2.4, the newest that can be had. Newer ones have more fields.
     Definitions(
         "sigs.k8s.io/aws-load-balancer-controller",
         "v0.0.0-20221203001353-edeb4f1c1312",
