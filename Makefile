@@ -23,10 +23,10 @@ up: ## bring the stack up and say where it answers
 down: ## take the stack down, with everything it started
 	$(TOOLCHAIN) down $(STACK)
 
-preview: ## say what `make up` would change
+preview: ## say what `make up` would change; without plugins or credentials a stand-in plans
 	$(TOOLCHAIN) preview $(STACK)
 
-test: ## unit tests, then the local stack with the real engine
+test: ## unit tests and policies, then the stacks with the real engine
 	$(TOOLCHAIN) test
 
 lint: ## style, formatting, types

@@ -104,6 +104,12 @@ class Project:
         """``make preview``."""
         return self._pulumi("preview", "--json", *self._held())
 
+    def start_preview(self) -> subprocess.Popen[bytes]:
+        """The same in the background; ``preview.log`` in the checkout has what it says."""
+        with (self.root / "preview.log").open("wb") as log:
+            command = ["pulumi", "preview", *self._held(), "--non-interactive", "--suppress-progress"]
+            return subprocess.Popen(command, cwd=self.root, env=self._environment, stdout=log, stderr=log)
+
     def up(self, *options: str) -> Run:
         """``make up``, with yes said before."""
         return self._pulumi("up", "--yes", "--json", *self._held(), *options)

@@ -11,27 +11,14 @@ from typing import Any
 # The SDK keeps the types of wire names in this module, and nowhere else.
 from pulumi import _types as wire_types
 
+from ops import sdk
+from ops.sdk import resource_class
 from tests.providers.server import UNKNOWN, Properties
 
 JSON_NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 SHOWN = 60
 """Characters of a wrong value that a message shows."""
 CONTAINERS: dict[Any, tuple[type, str]] = {Sequence: (list, "a list"), Mapping: (dict, "a map")}
-
-
-@cache
-def resource_class(token: str) -> type | None:
-    """The class of a type token, ``aws:ec2/vpc:Vpc`` for example; None when the SDK has no such resource."""
-    package, module, name = token.split(":")
-    where = f"pulumi_{package}".replace("-", "_")
-    folder = module.partition("/")[0]
-    # A module named like a keyword ends in an underscore: lambda_.
-    for path in (where,) if folder == "index" else (f"{where}.{folder}", f"{where}.{folder}_"):
-        try:
-            return getattr(importlib.import_module(path), name)
-        except (ImportError, AttributeError):
-            continue
-    return None
 
 
 @cache
@@ -50,10 +37,7 @@ def wrong(token: str, given: Properties) -> list[tuple[str, str]]:
 @cache
 def outputs(typ: Any) -> Mapping[str, tuple[Any, bool]]:
     """``(type, always there)`` of each output of a resource class, or of an output type within one."""
-    if wire_types.is_output_type(typ):
-        of_wire_names = wire_types.output_type_types(typ)
-    else:
-        of_wire_names = wire_types.resource_types(typ)
+    of_wire_names = sdk.outputs(typ)
     found: dict[str, tuple[Any, bool]] = {}
     for member in vars(typ).values():
         if isinstance(member, property) and (name := getattr(member.fget, "_pulumi_name", None)):
