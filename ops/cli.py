@@ -3,6 +3,7 @@
 import typer
 
 from ops.doctor import doctor
+from ops.gate import deploy
 from ops.render import render
 from ops.status import status
 
@@ -14,6 +15,7 @@ app = typer.Typer(
     epilog="Every command takes --stack (default: local) and --json. Start with: modelserve status",
 )
 app.command()(status)
+app.command()(deploy)
 app.command()(doctor)
 app.command()(render)
 
