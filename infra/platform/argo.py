@@ -32,7 +32,7 @@ class ArgoArgs:
         artifacts: where logs and files of steps go.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     replicas: int
     artifacts: Bucket
 
@@ -40,14 +40,10 @@ class ArgoArgs:
 class Argo(pulumi.ComponentResource):
     """The controller; its page is Kubeflow's."""
 
-    version: pulumi.Output[str]
-    """Known once workflows run."""
-
     def __init__(self, name: str, args: ArgoArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:Argo", name, None, opts)
-        chart = release("argo-workflows", CHART, args.namespace, values(args), pulumi.ResourceOptions(parent=self))
-        self.version = chart.id.apply(lambda _: versions.ARGO_WORKFLOWS)
-        self.register_outputs({"version": self.version})
+        release("argo-workflows", CHART, args.namespace, values(args), pulumi.ResourceOptions(parent=self))
+        self.register_outputs({})
 
 
 def values(args: ArgoArgs) -> dict[str, Any]:

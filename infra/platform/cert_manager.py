@@ -25,15 +25,12 @@ class CertManagerArgs:
         replicas: of controller and webhook.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     replicas: int
 
 
 class CertManager(pulumi.ComponentResource):
-    """cert-manager and an authority of the cluster's own."""
-
-    issuer: pulumi.Output[str]
-    """ClusterIssuer; known once it can issue."""
+    """cert-manager and an authority of the cluster's own, in the order in which they work."""
 
     def __init__(self, name: str, args: CertManagerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:CertManager", name, None, opts)
@@ -55,11 +52,10 @@ class CertManager(pulumi.ComponentResource):
                 f"{name}-{manifest['kind'].lower()}-{manifest['metadata']['name']}",
                 pulumi.ResourceOptions(parent=self, depends_on=[chart, before]),
             )
-        self.issuer = before.id.apply(lambda _: ISSUER)
-        self.register_outputs({"issuer": self.issuer})
+        self.register_outputs({})
 
 
-def authority(namespace: pulumi.Input[str]) -> list[Manifest]:
+def authority(namespace: str) -> list[Manifest]:
     """An authority that signs itself, and the issuer that signs with it."""
     api = "cert-manager.io/v1"
     return [

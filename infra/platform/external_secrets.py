@@ -28,7 +28,7 @@ class ExternalSecretsArgs:
         readers: namespaces that may ask for them.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     replicas: int
     region: str
     role: pulumi.Input[str]
@@ -84,7 +84,7 @@ def store(args: ExternalSecretsArgs) -> Manifest:
 
 def external_secret(
     name: str,
-    namespace: pulumi.Input[str],
+    namespace: str,
     values: Mapping[str, Remote],
     template: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> Manifest:

@@ -22,7 +22,7 @@ class GateArgs:
         version: of what is waited for; another one is waited for again.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     probe: Manifest
     resource: str
     version: str

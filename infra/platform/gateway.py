@@ -17,7 +17,7 @@ NAME, HOME = "gateway", "istio-ingress"
 SELECTOR = {"istio": "ingressgateway"}
 """Knative's own gateways select these labels."""
 HTTP, HTTPS, HEALTH, KNATIVE = 80, 443, 15021, 8081
-NODE_PORTS = {HTTP: 30080, HTTPS: 30443}
+NODE_PORT = 30443
 """Where every node leads to the gateway when there is no load balancer."""
 CERTIFICATE = "gateway-certificate"
 KNATIVE_LOCAL = "knative-local-gateway"
@@ -43,9 +43,9 @@ class GatewayArgs:
         routed: namespaces whose routes may join.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     domain: pulumi.Input[str]
-    issuer: pulumi.Input[str]
+    issuer: str
     edge: EdgeAt | None
     replicas: int
     routed: Sequence[str]
@@ -53,9 +53,6 @@ class GatewayArgs:
 
 class Gateway(pulumi.ComponentResource):
     """Envoy at the edge of the mesh, and the Gateway that routes join."""
-
-    reference: pulumi.Output[str]
-    """``namespace/name`` of the Gateway; known once routes may join it."""
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:Gateway", name, None, opts)
@@ -66,13 +63,12 @@ class Gateway(pulumi.ComponentResource):
             first = apply(certificate(args), f"{name}-certificate", pulumi.ResourceOptions(parent=self))
         else:
             first = apply(binding(args.namespace, args.edge), f"{name}-binding", after)
-        gateway = apply(
+        apply(
             listeners(args),
             name,
             pulumi.ResourceOptions(parent=self, depends_on=[envoy, first, *made.values()]),
         )
-        self.reference = gateway.id.apply(lambda _: f"{HOME}/{NAME}")
-        self.register_outputs({"reference": self.reference})
+        self.register_outputs({})
 
 
 def values(args: GatewayArgs) -> dict[str, Any]:
@@ -97,16 +93,10 @@ def values(args: GatewayArgs) -> dict[str, Any]:
 
 def manifests(args: GatewayArgs) -> list[Manifest]:
     """Services of the gateway's pods, and what keeps some of them up."""
-    door: dict[str, Any] = {"type": "ClusterIP" if args.edge else "NodePort", "selector": SELECTOR}
-    door["ports"] = [
-        {
-            "name": called,
-            "port": port,
-            "targetPort": port,
-            **({} if args.edge else {"nodePort": NODE_PORTS[port]}),
-        }
-        for called, port in (("http", HTTP), ("https", HTTPS))
-    ]
+    if args.edge:
+        door = _door("ClusterIP", {"name": "http", "port": HTTP, "targetPort": HTTP})
+    else:
+        door = _door("NodePort", {"name": "https", "port": HTTPS, "targetPort": HTTPS, "nodePort": NODE_PORT})
     inner = {"selector": SELECTOR, "ports": [{"name": "http2", "port": HTTP, "targetPort": KNATIVE}]}
     made = [_service(args, NAME, door), _service(args, KNATIVE_LOCAL, {"type": "ClusterIP", **inner}), _grant(args)]
     if args.replicas > 1:
@@ -117,7 +107,7 @@ def manifests(args: GatewayArgs) -> list[Manifest]:
 
 
 def listeners(args: GatewayArgs) -> Manifest:
-    """The Gateway itself. Behind the load balancer it speaks HTTP; alone HTTPS, and HTTP only to say so."""
+    """The Gateway itself: behind the load balancer it speaks HTTP, alone HTTPS and nothing else."""
     allowed = {
         "namespaces": {
             "from": "Selector",
@@ -165,7 +155,7 @@ def certificate(args: GatewayArgs) -> Manifest:
     }
 
 
-def binding(namespace: pulumi.Input[str], edge: EdgeAt) -> Manifest:
+def binding(namespace: str, edge: EdgeAt) -> Manifest:
     """Keeps the gateway's pods in the load balancer's target group. Who may reach them, the stack has said already."""
     return {
         "apiVersion": "elbv2.k8s.aws/v1beta1",
@@ -177,6 +167,10 @@ def binding(namespace: pulumi.Input[str], edge: EdgeAt) -> Manifest:
             "serviceRef": {"name": NAME, "port": HTTP},
         },
     }
+
+
+def _door(kind: str, port: dict[str, Any]) -> dict[str, Any]:
+    return {"type": kind, "selector": SELECTOR, "ports": [port]}
 
 
 def _service(args: GatewayArgs, name: str, spec: dict[str, Any]) -> Manifest:

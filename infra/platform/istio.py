@@ -45,7 +45,7 @@ class IstioArgs:
         sampled_percent: share of requests that are traced.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     replicas: int
     login: tuple[str, int]
     traces: tuple[str, int] | None = None
@@ -54,9 +54,6 @@ class IstioArgs:
 
 class Istio(pulumi.ComponentResource):
     """Istio, strict: definitions, the node's part, the control plane, and what holds for the whole mesh."""
-
-    version: pulumi.Output[str]
-    """Known once side-cars are injected, and refuse clear text."""
 
     def __init__(self, name: str, args: IstioArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:Istio", name, None, opts)
@@ -72,16 +69,10 @@ class Istio(pulumi.ComponentResource):
             values(args),
             pulumi.ResourceOptions(parent=self, depends_on=[base, cni]),
         )
-        rules = [
-            apply(
-                manifest,
-                f"{name}-{manifest['kind'].lower()}",
-                pulumi.ResourceOptions(parent=self, depends_on=[istiod]),
-            )
-            for manifest in mesh_wide(args)
-        ]
-        self.version = pulumi.Output.all(*(rule.id for rule in rules)).apply(lambda _: versions.ISTIO)
-        self.register_outputs({"version": self.version})
+        after = pulumi.ResourceOptions(parent=self, depends_on=[istiod])
+        for manifest in mesh_wide(args):
+            apply(manifest, f"{name}-{manifest['kind'].lower()}", after)
+        self.register_outputs({})
 
 
 def values(args: IstioArgs) -> dict[str, Any]:

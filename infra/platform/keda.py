@@ -19,18 +19,12 @@ NAMESPACE = NamespaceArgs(
 class Keda(pulumi.ComponentResource):
     """The operator and its metrics server."""
 
-    version: pulumi.Output[str]
-    """Known once ScaledObjects are looked at."""
-
-    def __init__(
-        self, name: str, namespace: pulumi.Input[str], replicas: int, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, namespace: str, replicas: int, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:Keda", name, None, opts)
         parts = ("operator", "metricsServer", "webhooks")
         values = {
             **{part: {"replicaCount": replicas} for part in parts},
             "prometheus": {"operator": {"enabled": True}, "metricServer": {"enabled": True}},
         }
-        chart = release("keda", CHART, namespace, values, pulumi.ResourceOptions(parent=self))
-        self.version = chart.id.apply(lambda _: versions.KEDA)
-        self.register_outputs({"version": self.version})
+        release("keda", CHART, namespace, values, pulumi.ResourceOptions(parent=self))
+        self.register_outputs({})

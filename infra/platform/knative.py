@@ -35,23 +35,19 @@ class KnativeArgs:
         replicas: of its parts.
     """
 
-    operator_namespace: pulumi.Input[str]
-    namespace: pulumi.Input[str]
+    operator_namespace: str
+    namespace: str
     replicas: int
 
 
 class Knative(pulumi.ComponentResource):
     """Knative through its operator, which alone has a chart; routed by Istio."""
 
-    version: pulumi.Output[str]
-    """Known once it serves."""
-
     def __init__(self, name: str, args: KnativeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:Knative", name, None, opts)
         operator = release(OPERATOR, CHART, args.operator_namespace, {}, pulumi.ResourceOptions(parent=self))
-        serving = apply(settings(args), name, pulumi.ResourceOptions(parent=self, depends_on=[operator]))
-        self.version = serving.id.apply(lambda _: versions.KNATIVE)
-        self.register_outputs({"version": self.version})
+        apply(settings(args), name, pulumi.ResourceOptions(parent=self, depends_on=[operator]))
+        self.register_outputs({})
 
 
 def settings(args: KnativeArgs) -> Manifest:

@@ -35,15 +35,12 @@ class KServeArgs:
         domain: host name that apps answer at.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     domain: pulumi.Input[str]
 
 
 class KServe(pulumi.ComponentResource):
     """KServe in the order that its parts need: definitions, controller, its webhook, runtimes."""
-
-    version: pulumi.Output[str]
-    """Known once its webhook takes InferenceServices."""
 
     def __init__(self, name: str, args: KServeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:KServe", name, None, opts)
@@ -69,8 +66,7 @@ class KServe(pulumi.ComponentResource):
             {"kserve": {"servingruntime": {"enabled": True}}},
             pulumi.ResourceOptions(parent=self, depends_on=[gate.passed]),
         )
-        self.version = gate.passed.id.apply(lambda _: versions.KSERVE)
-        self.register_outputs({"version": self.version})
+        self.register_outputs({})
 
 
 def values(args: KServeArgs) -> dict[str, Any]:

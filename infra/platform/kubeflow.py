@@ -1,6 +1,5 @@
 """Kubeflow Pipelines: training as a pipeline that anybody can look at and run again."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import pulumi
@@ -40,20 +39,15 @@ class KubeflowArgs:
         namespace: of its parts and of the pipelines' steps.
         domain: of the gateway.
         artifacts: where pipelines and what they make are kept.
-        databases: Secrets by name, each known once its database is there.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     domain: pulumi.Input[str]
     artifacts: Bucket
-    databases: Mapping[str, pulumi.Input[str]]
 
 
 class Kubeflow(pulumi.ComponentResource):
     """API, page, schedules and record of metadata, for one team: no profiles, one namespace."""
-
-    url: pulumi.Output[str]
-    """The API in the cluster; known once everything is there."""
 
     def __init__(self, name: str, args: KubeflowArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:Kubeflow", name, None, opts)
@@ -64,11 +58,9 @@ class Kubeflow(pulumi.ComponentResource):
         after = pulumi.ResourceOptions(parent=self, depends_on=first)
         store = [apply(manifest, _called(name, manifest), after) for manifest in metadata(args)]
         last = pulumi.ResourceOptions(parent=self, depends_on=[*first, *store])
-        made = [apply(manifest, _called(name, manifest), last) for manifest in parts(args)]
-        self.url = pulumi.Output.all(*(one.id for one in made)).apply(
-            lambda _: f"http://{API}.{HOME}.svc.cluster.local:{HTTP}"
-        )
-        self.register_outputs({"url": self.url})
+        for manifest in parts(args):
+            apply(manifest, _called(name, manifest), last)
+        self.register_outputs({})
 
 
 def accounts(args: KubeflowArgs) -> list[Manifest]:
@@ -144,9 +136,8 @@ def metadata(args: KubeflowArgs) -> list[Manifest]:
         },
     )
     proxy = Container(image("metadata-envoy"), {"http": PROXY_PORT}, memory="128Mi")
-    changes = {"modelserve/database": args.databases["mlmd"]}
     return [
-        deployment(METADATA, args.namespace, store, changes=changes),
+        deployment(METADATA, args.namespace, store),
         _also(service(METADATA, args.namespace, {"grpc-api": METADATA_PORT}), "metadata-grpc-service"),
         deployment(METADATA_PROXY, args.namespace, proxy),
         _also(service(METADATA_PROXY, args.namespace, {"http": PROXY_PORT}), "metadata-envoy-service"),
@@ -221,9 +212,8 @@ def parts(args: KubeflowArgs) -> list[Manifest]:
     # Neither answers to anybody, but both listen where Prometheus asks.
     agent = Container(image("persistence-agent"), {"metrics": 8080}, env={**told, "NUM_WORKERS": "2"})
     schedules = Container(image("scheduled-workflow-controller"), {"metrics": 9090}, env=told)
-    changes = {"modelserve/database": args.databases["kfp"]}
     return [
-        deployment(API, args.namespace, api, account=API, changes=changes),
+        deployment(API, args.namespace, api, account=API),
         service(API, args.namespace, {"http": HTTP, "grpc": GRPC}),
         deployment(PAGE, args.namespace, page, account=PAGE),
         service(PAGE, args.namespace, {"http": PIPELINE.port}),

@@ -15,10 +15,7 @@ NAMESPACE = NamespaceArgs()
 class KubeRay(pulumi.ComponentResource):
     """The operator, which watches the apps' namespace."""
 
-    version: pulumi.Output[str]
-    """Known once RayServices are looked at."""
-
-    def __init__(self, name: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, namespace: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:KubeRay", name, None, opts)
         values = {
             "singleNamespaceInstall": False,
@@ -26,6 +23,5 @@ class KubeRay(pulumi.ComponentResource):
             "podSecurityContext": {"runAsNonRoot": True, "seccompProfile": SECCOMP},
             "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}},
         }
-        chart = release(NAME, CHART, namespace, values, pulumi.ResourceOptions(parent=self))
-        self.version = chart.id.apply(lambda _: versions.KUBERAY)
-        self.register_outputs({"version": self.version})
+        release(NAME, CHART, namespace, values, pulumi.ResourceOptions(parent=self))
+        self.register_outputs({})

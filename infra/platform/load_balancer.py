@@ -35,14 +35,10 @@ class LoadBalancerArgs:
 class LoadBalancer(pulumi.ComponentResource):
     """AWS' controller, for TargetGroupBindings alone."""
 
-    version: pulumi.Output[str]
-    """Known once TargetGroupBindings can be made."""
-
     def __init__(self, name: str, args: LoadBalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:LoadBalancer", name, None, opts)
-        chart = release(NAME, CHART, "kube-system", values(args), pulumi.ResourceOptions(parent=self))
-        self.version = chart.id.apply(lambda _: versions.AWS_LOAD_BALANCER_CONTROLLER)
-        self.register_outputs({"version": self.version})
+        release(NAME, CHART, "kube-system", values(args), pulumi.ResourceOptions(parent=self))
+        self.register_outputs({})
 
 
 def values(args: LoadBalancerArgs) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class LoginArgs:
         paths: prefixes at the gateway that only who is known may see.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     replicas: int
     paths: Sequence[str]
 

@@ -80,7 +80,7 @@ class LogsArgs:
         bucket: where they are kept.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     storage_class: str
     retention_days: int
     bucket: Bucket

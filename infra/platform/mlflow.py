@@ -24,38 +24,33 @@ class MlflowArgs:
     Attributes:
         namespace: its own.
         domain: of the gateway.
+        url: where clients reach the gateway.
         replicas: of the server.
-        database: Secret whose key ``url`` is its database.
         artifacts: where files of runs go.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     domain: pulumi.Input[str]
+    url: pulumi.Input[str]
     replicas: int
-    database: pulumi.Input[str]
     artifacts: Bucket
 
 
 class Mlflow(pulumi.ComponentResource):
     """The tracking server, which hands files on to the object store itself: its clients need no key."""
 
-    url: pulumi.Output[str]
-    """Tracking URI in the cluster; known once it answers."""
-
     def __init__(self, name: str, args: MlflowArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:Mlflow", name, None, opts)
-        made = [
+        for manifest in manifests(args):
             apply(manifest, f"{name}-{manifest['kind'].lower()}", pulumi.ResourceOptions(parent=self))
-            for manifest in manifests(args)
-        ]
-        self.url = pulumi.Output.all(*(one.id for one in made)).apply(lambda _: URL)
-        self.register_outputs({"url": self.url})
+        self.register_outputs({})
 
 
 def manifests(args: MlflowArgs) -> list[Manifest]:
     """Server, account, way in."""
     bucket = args.artifacts
-    hosts = pulumi.Output.concat(args.domain, f",{NAME}.{MLFLOW.namespace}.svc.cluster.local:{PORT}")
+    outside = pulumi.Output.from_input(args.url).apply(lambda url: url.removeprefix("https://"))
+    hosts = pulumi.Output.concat(outside, f",{NAME}.{MLFLOW.namespace}.svc.cluster.local:{PORT}")
     env: dict[str, pulumi.Input[str]] = {
         "MLFLOW_ARTIFACTS_DESTINATION": bucket.url,
         # Refuses calls by any other name, so that no page elsewhere can make a browser call it.
@@ -87,11 +82,7 @@ def manifests(args: MlflowArgs) -> list[Manifest]:
         memory="1Gi",
         cpu="100m",
     )
-    # Its pod waits for this Secret, and so does Pulumi.
-    changes = {"modelserve/database": args.database}
-    pods = deployment(
-        NAME, args.namespace, container, replicas=args.replicas, volumes=volumes, account=NAME, changes=changes
-    )
+    pods = deployment(NAME, args.namespace, container, replicas=args.replicas, volumes=volumes, account=NAME)
     pods["spec"]["template"]["spec"]["automountServiceAccountToken"] = False
     made = [
         service_account(NAME, args.namespace, bucket.role),

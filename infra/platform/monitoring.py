@@ -42,6 +42,7 @@ class MonitoringArgs:
     Attributes:
         namespace: its own.
         domain: of the gateway.
+        url: where clients reach the gateway.
         storage_class: of Prometheus' and Alertmanager's volumes.
         replicas: of Prometheus and Alertmanager.
         retention_days: how long metrics are kept.
@@ -51,8 +52,9 @@ class MonitoringArgs:
         traces: whether Jaeger is.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     domain: pulumi.Input[str]
+    url: pulumi.Input[str]
     storage_class: str
     replicas: int
     retention_days: int
@@ -64,9 +66,6 @@ class MonitoringArgs:
 
 class Monitoring(pulumi.ComponentResource):
     """The operator of Prometheus and what it runs; rules and dashboards join by label."""
-
-    url: pulumi.Output[str]
-    """Prometheus in the cluster; known once its objects (ServiceMonitor, PrometheusRule) can be made."""
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:Monitoring", name, None, opts)
@@ -83,8 +82,7 @@ class Monitoring(pulumi.ComponentResource):
         apply(route(GRAFANA, args.domain), name, after)
         for manifest in monitors(args.namespace):
             apply(manifest, f"{name}-{manifest['metadata']['name']}", after)
-        self.url = chart.id.apply(lambda _: PROMETHEUS)
-        self.register_outputs({"url": self.url})
+        self.register_outputs({})
 
 
 def values(args: MonitoringArgs) -> dict[str, Any]:
@@ -135,7 +133,7 @@ def grafana(args: MonitoringArgs) -> dict[str, Any]:
         sources.append({"name": "Loki", "uid": "loki", "type": "loki", "url": f"http://loki.{HOME}:3100"})
     if args.traces:
         sources.append({"name": "Jaeger", "uid": "jaeger", "type": "jaeger", "url": f"http://jaeger.{HOME}:16686"})
-    root = pulumi.Output.concat("https://", args.domain, GRAFANA.path, "/")
+    root = pulumi.Output.concat(args.url, GRAFANA.path, "/")
     return {
         "fullnameOverride": GRAFANA.service,
         "admin": {"existingSecret": ADMIN, "userKey": "admin-user", "passwordKey": "admin-password"},
@@ -156,7 +154,7 @@ def grafana(args: MonitoringArgs) -> dict[str, Any]:
     }
 
 
-def monitors(namespace: pulumi.Input[str]) -> list[Manifest]:
+def monitors(namespace: str) -> list[Manifest]:
     """Envoys of the mesh: side-cars and gateway alike. Apps have their own."""
     return [
         {

@@ -67,10 +67,7 @@ class NamespaceArgs:
 
 
 class Namespace(pulumi.ComponentResource):
-    """A namespace with its policies and limits."""
-
-    name: pulumi.Output[str]
-    """Known once nobody can reach its pods by accident."""
+    """A namespace with its policies and limits; what depends on it finds them in place."""
 
     def __init__(self, name: str, args: NamespaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:Namespace", name, None, opts)
@@ -86,12 +83,9 @@ class Namespace(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
-        guards = [
+        for manifest in (*policies(name, args), limits(name), quota(name, args)):
             apply(manifest, f"{name}-{manifest['metadata']['name']}", inside)
-            for manifest in (*policies(name, args), limits(name), quota(name, args))
-        ]
-        self.name = pulumi.Output.all(*(guard.id for guard in guards)).apply(lambda _: name)
-        self.register_outputs({"name": self.name})
+        self.register_outputs({})
 
 
 def policies(name: str, args: NamespaceArgs) -> list[Manifest]:

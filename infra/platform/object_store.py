@@ -39,7 +39,7 @@ class Tenant:
         buckets: what it may read and write.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     buckets: Sequence[str]
 
 
@@ -55,7 +55,7 @@ class ObjectStoreArgs:
         size_gib: of its volume.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     storage_class: str
     domain: pulumi.Input[str]
     tenants: Mapping[str, Tenant]
@@ -64,9 +64,6 @@ class ObjectStoreArgs:
 
 class ObjectStore(pulumi.ComponentResource):
     """Buckets, and for each tenant a key that opens its own."""
-
-    secrets: Mapping[str, pulumi.Output[str]]
-    """Name of the Secret by tenant; known once its buckets are there."""
 
     def __init__(self, name: str, args: ObjectStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:ObjectStore", name, None, opts)
@@ -84,12 +81,8 @@ class ObjectStore(pulumi.ComponentResource):
         ]
         made = apply(buckets(args), f"{name}-buckets", pulumi.ResourceOptions(parent=self, depends_on=running))
         ready = pulumi.ResourceOptions(parent=self, depends_on=[made])
-        self.secrets = {
-            tenant: apply(key_secret(tenant, args.tenants[tenant], key), f"{name}-{tenant}", ready).id.apply(
-                lambda _: SECRET
-            )
-            for tenant, key in keys.items()
-        }
+        for tenant, key in keys.items():
+            apply(key_secret(tenant, args.tenants[tenant], key), f"{name}-{tenant}", ready)
         self.register_outputs({})
 
 

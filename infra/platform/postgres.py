@@ -46,10 +46,10 @@ class DatabasesArgs:
         wanted: who asks for a database: its name to the namespace that gets its Secret, which exists already.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     server: DatabaseAt | None
     storage_class: str
-    wanted: Mapping[str, pulumi.Input[str]]
+    wanted: Mapping[str, str]
 
 
 class Databases(pulumi.ComponentResource):
@@ -57,9 +57,6 @@ class Databases(pulumi.ComponentResource):
 
     The Secret has the keys ``url``, ``host``, ``port``, ``name``, ``username`` and ``password``.
     """
-
-    secrets: Mapping[str, pulumi.Output[str]]
-    """By who asked; known once the database is there."""
 
     def __init__(self, name: str, args: DatabasesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:Databases", name, None, opts)
@@ -86,7 +83,6 @@ class Databases(pulumi.ComponentResource):
         }
         running.append(apply(script, f"{name}-make", child))
 
-        made: dict[str, pulumi.Output[str]] = {}
         for who, place in sorted(args.wanted.items()):
             password = random.RandomPassword(f"{name}-{who}", length=32, special=False, opts=child)
             given = {"username": who, "password": password.result}
@@ -102,13 +98,11 @@ class Databases(pulumi.ComponentResource):
                     f"postgresql://{who}:{quote(known[0], safe='')}@{known[1]}:{known[2]}/{who}{suffix}"
                 )
             )
-            outside = apply(
+            apply(
                 secret(f"{who}-database", place, told),
                 f"{name}-{who}-database",
                 pulumi.ResourceOptions(parent=self, depends_on=[done]),
             )
-            made[who] = outside.id.apply(lambda _, who=who: f"{who}-database")
-        self.secrets = made
         self.register_outputs({})
 
 
@@ -136,7 +130,7 @@ def server(args: DatabasesArgs) -> list[Manifest]:
 
 def maker(
     who: str,
-    namespace: pulumi.Input[str],
+    namespace: str,
     host: pulumi.Input[str],
     port: pulumi.Input[str],
     password: pulumi.Output[str],

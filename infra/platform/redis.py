@@ -30,16 +30,13 @@ class RedisArgs:
         reader: namespace of those who use it.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     at: CacheAt | None
-    reader: pulumi.Input[str]
+    reader: str
 
 
 class Redis(pulumi.ComponentResource):
     """A Redis that asks for a password; nothing in it is missed when it is gone."""
-
-    secret: pulumi.Output[str]
-    """Name of the Secret with its URL."""
 
     def __init__(self, name: str, args: RedisArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:Redis", name, None, opts)
@@ -58,8 +55,8 @@ class Redis(pulumi.ComponentResource):
                 lambda known: known.replace("rediss://", "rediss://:{{ .token | urlquery }}@", 1)
             )
             told = external_secret(SECRET, args.reader, {"token": Remote(args.at.secret_arn)}, {"url": url})
-        self.secret = apply(told, f"{name}-client", child).id.apply(lambda _: SECRET)
-        self.register_outputs({"secret": self.secret})
+        apply(told, f"{name}-client", child)
+        self.register_outputs({})
 
 
 def configuration(password: pulumi.Output[str]) -> pulumi.Output[str]:

@@ -29,7 +29,7 @@ class Chart:
 def release(
     name: str,
     chart: Chart,
-    namespace: pulumi.Input[str],
+    namespace: str,
     values: Mapping[str, Any],
     opts: pulumi.ResourceOptions,
 ) -> v3.Release:

@@ -9,7 +9,7 @@ import pulumi
 from infra.kubernetes import Manifest
 
 
-def secret(name: str, namespace: pulumi.Input[str], values: Mapping[str, pulumi.Input[str]]) -> Manifest:
+def secret(name: str, namespace: str, values: Mapping[str, pulumi.Input[str]]) -> Manifest:
     """A Secret; its values are secret in Pulumi's state too.
 
     Under ``data``, because the API server never gives ``stringData`` back, and every ``up`` would write it again.

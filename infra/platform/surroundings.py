@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pulumi import Input
+from pulumi import Input, Output
 
 GpuSharing = Literal["exclusive", "time-slicing", "mig"]
 """How pods share a GPU; the same words as the node groups of AWS take."""
@@ -77,6 +77,7 @@ class Surroundings:
         replicas: of the platform's own stateless parts: 1, or 2 and more where it must survive a node.
         images: app to image reference, tagged by content.
         cluster: its name, for what AWS shows of it; none off AWS.
+        port: where clients reach the gateway over TLS.
     """
 
     stack: str
@@ -95,3 +96,9 @@ class Surroundings:
     replicas: int
     images: Mapping[str, Input[str]]
     cluster: Input[str] | None = None
+    port: int = 443
+
+    @property
+    def url(self) -> Output[str]:
+        """Where clients call, without a slash at the end."""
+        return Output.concat("https://", self.domain, "" if self.port == 443 else f":{self.port}")

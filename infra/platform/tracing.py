@@ -29,24 +29,19 @@ class TracingArgs:
         replicas: of the collector.
     """
 
-    namespace: pulumi.Input[str]
+    namespace: str
     replicas: int
 
 
 class Tracing(pulumi.ComponentResource):
     """An OpenTelemetry collector and Jaeger."""
 
-    endpoint: pulumi.Output[str]
-    """Where apps send traces; known once somebody listens."""
-
     def __init__(self, name: str, args: TracingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:Tracing", name, None, opts)
-        made = [
-            apply(manifest, f"{name}-{manifest['metadata']['name']}", pulumi.ResourceOptions(parent=self))
-            for manifest in manifests(args)
-        ]
-        self.endpoint = pulumi.Output.all(*(one.id for one in made)).apply(lambda _: ENDPOINT)
-        self.register_outputs({"endpoint": self.endpoint})
+        for manifest in manifests(args):
+            kind, own = manifest["kind"].lower(), manifest["metadata"]["name"]
+            apply(manifest, f"{name}-{kind}-{own}", pulumi.ResourceOptions(parent=self))
+        self.register_outputs({})
 
 
 def manifests(args: TracingArgs) -> list[Manifest]:

@@ -44,7 +44,7 @@ class Container:
 
 def deployment(
     name: str,
-    namespace: pulumi.Input[str],
+    namespace: str,
     container: Container,
     *,
     replicas: int = 1,
@@ -81,7 +81,7 @@ def deployment(
 
 def stateful_set(
     name: str,
-    namespace: pulumi.Input[str],
+    namespace: str,
     container: Container,
     *,
     storage_class: str,
@@ -118,7 +118,7 @@ def stateful_set(
 
 def job(
     name: str,
-    namespace: pulumi.Input[str],
+    namespace: str,
     container: Container,
     *,
     app: str,
@@ -175,7 +175,7 @@ def pod(
     }
 
 
-def service(name: str, namespace: pulumi.Input[str], ports: Mapping[str, int]) -> Manifest:
+def service(name: str, namespace: str, ports: Mapping[str, int]) -> Manifest:
     """A name in the cluster for the pods with the label ``app: <name>``; each port keeps its number."""
     return {
         "apiVersion": "v1",
@@ -190,7 +190,7 @@ def service(name: str, namespace: pulumi.Input[str], ports: Mapping[str, int]) -
 
 
 def service_account(
-    name: str, namespace: pulumi.Input[str], role: pulumi.Input[str] | None = None, *, token: bool = False
+    name: str, namespace: str, role: pulumi.Input[str] | None = None, *, token: bool = False
 ) -> Manifest:
     """Who a pod is; with ``role`` it takes that role in AWS (IRSA)."""
     annotations = {"annotations": {"eks.amazonaws.com/role-arn": role}} if role is not None else {}
@@ -202,7 +202,7 @@ def service_account(
     }
 
 
-def disruption_budget(name: str, namespace: pulumi.Input[str]) -> Manifest:
+def disruption_budget(name: str, namespace: str) -> Manifest:
     """While nodes are emptied, all pods of a workload but one stay."""
     return {
         "apiVersion": "policy/v1",
