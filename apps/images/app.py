@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -29,8 +30,12 @@ class Settings(RuntimeSettings):
     )
     detector_url: str | None = Field(default=None, description="base URL of the detector, for MODE=real")
     model_server_url: str | None = Field(default=None, description="base URL of a detector to ask instead of that one")
-    database_url: str = Field(
-        description="sqlite:////path.db, or postgresql://user@host:port/name?passfile=/path with the password there"
+    database_url: str | None = Field(
+        default=None,
+        description="sqlite:////path.db, or postgresql://user@host:port/name?passfile=/path with the password there",
+    )
+    database_url_file: Path | None = Field(
+        default=None, description="file with the database's URL, password included, in place of DATABASE_URL"
     )
     object_store_url: str = Field(description="file:///folder or s3://bucket/prefix")
 
@@ -43,7 +48,7 @@ def create(settings: Settings) -> App:
     """
     try:
         library = Library(
-            Database(settings.database_url), Contents(settings.object_store_url), _detector(settings), settings.mode
+            Database(_database_url(settings)), Contents(settings.object_store_url), _detector(settings), settings.mode
         )
     except ValueError as error:
         raise SettingsError(str(error)) from error
@@ -70,6 +75,17 @@ def create(settings: Settings) -> App:
         info=info,
         metrics=library.measures.registry,
     )
+
+
+def _database_url(settings: Settings) -> str:
+    if settings.database_url_file is None:
+        if settings.database_url is None:
+            raise SettingsError("DATABASE_URL is not set.\n  Give it, or a file with it: DATABASE_URL_FILE.")
+        return settings.database_url
+    try:
+        return settings.database_url_file.read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"DATABASE_URL_FILE is {settings.database_url_file}: {error.strerror}.") from error
 
 
 def _detector(settings: Settings) -> Detector:

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -12,6 +11,8 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from apps.images.faults import Full, Unavailable
+from models.remote import open_store
+from models.store import StoreError
 
 CHECK_TIMEOUT_S = 2
 MARKER = "images/.ready"
@@ -24,14 +25,14 @@ class Contents:
     def __init__(self, url: str) -> None:
         """Open the store behind ``file:///folder`` (made where missing) or ``s3://bucket/prefix``
 
-        Credentials, region and endpoint of S3 come from the usual ``AWS_…`` environment.
+        Credentials, region and endpoint of S3 come from the usual ``AWS_…`` environment, or the file it names.
 
         Raises:
             ValueError: the URL is none of a store, or its folder cannot be made.
         """
         try:
             self._store = from_url(url, mkdir=True) if url.startswith("file:") else _remote(url)
-        except BaseError as error:
+        except (BaseError, StoreError) as error:
             raise ValueError(f"OBJECT_STORE_URL cannot be opened: {_first_line(error)}") from error
         self._folder = self._store.prefix if isinstance(self._store, LocalStore) else None
         self._checked = False
@@ -95,16 +96,8 @@ class Contents:
 
 
 def _remote(url: str) -> ObjectStore:
-    return from_url(
-        url,
-        client_options={
-            "connect_timeout": timedelta(seconds=3),
-            "timeout": timedelta(seconds=10),
-            # Options given here replace those of the environment; who names an endpoint without TLS means it.
-            "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),
-        },
-        retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
-    )
+    # A request waits for the answer.
+    return open_store(url, answer_s=10, retries=2, retry_s=10)
 
 
 def _key(image_id: UUID) -> str:

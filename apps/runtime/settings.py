@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from models.store import default_stores
+from models.store import Store, default_stores, parse
 
 MIB = 1024 * 1024
 
@@ -42,8 +42,9 @@ class Settings(BaseSettings):
         pattern=r"^[a-z][a-z0-9_]*@[A-Za-z0-9][A-Za-z0-9.+-]*$",
         description="served, and said so, where no store has the model: name@version",
     )
-    model_stores: Annotated[tuple[Path, ...], NoDecode] = Field(
-        default_factory=default_stores, description=f"folders of artefacts, separated by '{os.pathsep}'"
+    model_stores: Annotated[tuple[Store, ...], NoDecode] = Field(
+        default_factory=default_stores,
+        description=f"folders of artefacts, or s3://bucket/prefix, separated by '{os.pathsep}'",
     )
     model_device: Literal["cpu", "cuda"] = Field(default="cpu", description="cpu or cuda")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -72,7 +73,7 @@ class Settings(BaseSettings):
     @field_validator("model_stores", mode="before")
     @classmethod
     def _split_stores(cls, value: object) -> object:
-        return [Path(folder) for folder in value.split(os.pathsep) if folder] if isinstance(value, str) else value
+        return parse(value) if isinstance(value, str) else value
 
 
 S = TypeVar("S", bound=Settings)

@@ -1,0 +1,176 @@
+"""Artefacts in S3, or what speaks its protocol: fetched into the cache, complete and verified, or not at all."""
+
+import configparser
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING
+
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import ObjectStore, S3Store
+from pydantic import TypeAdapter, ValidationError
+
+from models.artefact import FILE_NAME, MANIFEST, MANIFEST_LIMIT, Artefact, ArtefactError, File
+from models.store import StoreError
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
+
+CONNECT_S = 3
+CHUNK = 8 * 1024 * 1024
+PROFILE = "default"
+
+
+def open_store(url: str, *, answer_s: int = 60, retries: int = 8, retry_s: int = 60) -> ObjectStore:
+    """The store at ``s3://bucket/prefix``.
+
+    Region, endpoint and credentials come from the ``AWS_…`` environment as AWS' own tools read it: variables, a file
+    that ``AWS_SHARED_CREDENTIALS_FILE`` names, or a role.
+
+    Args:
+        url: of the store.
+        answer_s: how long a request may take, or one part of a large answer.
+        retries: how often one is tried again that the store did not answer, or with 5xx or 429.
+        retry_s: for how long.
+
+    Raises:
+        StoreError: it is no such URL, or the file of credentials has none.
+    """
+    try:
+        return S3Store.from_url(
+            url,
+            client_options={
+                "connect_timeout": timedelta(seconds=CONNECT_S),
+                "timeout": timedelta(seconds=answer_s),
+                # Options given here replace those of the environment; who names an endpoint without TLS means it.
+                "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),
+            },
+            retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=retry_s)},
+            config=_credentials(),
+        )
+    except (BaseError, ValueError) as error:
+        raise StoreError(f"{url} cannot be opened: {_first_line(error)}.\n  Give s3://bucket/prefix.") from error
+
+
+def fetch(url: str, name: str, version: str, cache: Path) -> Path | None:
+    """The folder of an artefact, from the cache or from the store; None where the store does not have it.
+
+    Raises:
+        StoreError: the store cannot be read.
+        ArtefactError: what it has is not what its manifest says; nothing is kept of it.
+    """
+    folder = cache / hashlib.sha256(url.encode()).hexdigest()[:12] / name / version
+    # A version never changes, and a folder appears whole: what is there is the artefact.
+    if (folder / MANIFEST).is_file():
+        return folder
+    store = open_store(url)
+    with _reading(url):
+        try:
+            manifest = bytes(store.get(f"{name}/{version}/{MANIFEST}").bytes())
+        except FileNotFoundError:
+            return None
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(mkdtemp(prefix=f".{version}.", dir=folder.parent))
+    # Artefact verifies its folder's name too.
+    whole = partial / name / version
+    whole.mkdir(parents=True)
+    try:
+        for file, listed in _listed(manifest, folder / MANIFEST).items():
+            with _reading(url):
+                _download(store, f"{name}/{version}/{file}", whole / file, listed)
+        (whole / MANIFEST).write_bytes(manifest)
+        Artefact.load(whole)
+        try:
+            whole.rename(folder)
+        except OSError:
+            # Another process was first; what it put there is verified like ours.
+            if not (folder / MANIFEST).is_file():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def versions(url: str) -> list[tuple[str, str]]:
+    """Name and version of every artefact in a store.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    store = open_store(url)
+    with _reading(url):
+        names = store.list_with_delimiter()["common_prefixes"]
+        found = [folder for name in names for folder in store.list_with_delimiter(name)["common_prefixes"]]
+    return sorted((folder.split("/")[-2], folder.split("/")[-1]) for folder in found)
+
+
+def _listed(manifest: bytes, file: Path) -> dict[str, File]:
+    """The files to fetch, before anything else of the manifest is believed."""
+    if len(manifest) > MANIFEST_LIMIT:
+        raise ArtefactError(file, f"at most {MANIFEST_LIMIT} bytes", f"{len(manifest)}")
+    try:
+        listed = TypeAdapter(Artefact).validate_json(manifest).files
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise ArtefactError(file, "a complete manifest", f"{where}: {first['msg']}") from None
+    for name in listed:
+        if not FILE_NAME.fullmatch(name):
+            raise ArtefactError(file, "plain names of files", repr(name))
+    return listed
+
+
+def _download(store: ObjectStore, key: str, file: Path, listed: File) -> None:
+    """A file, as far as it is not larger than it says; the digest is checked when all are there."""
+    try:
+        answer = store.get(key)
+    except FileNotFoundError:
+        raise ArtefactError(file, "a file in the store", "none") from None
+    size = 0
+    with file.open("wb") as kept:
+        for chunk in answer.stream(min_chunk_size=CHUNK):
+            size += len(chunk)
+            if size > listed.bytes:
+                raise ArtefactError(file, f"{listed.bytes} bytes", "more")
+            kept.write(chunk)
+
+
+def _credentials() -> "S3Config":
+    file = os.environ.get("AWS_SHARED_CREDENTIALS_FILE")
+    if not file:
+        return {}
+    parser = configparser.ConfigParser(interpolation=None)
+    if not parser.read(file) or not parser.has_section(PROFILE):
+        raise StoreError(
+            f"{file} has no [{PROFILE}] section.\n  AWS_SHARED_CREDENTIALS_FILE names it; write one there."
+        )
+    section = parser[PROFILE]
+    try:
+        return {
+            "access_key_id": section["aws_access_key_id"],
+            "secret_access_key": section["aws_secret_access_key"],
+        }
+    except KeyError as missing:
+        raise StoreError(f"{file} has no {missing} in [{PROFILE}].\n  Write it there.") from None
+
+
+@contextmanager
+def _reading(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
+        raise StoreError(
+            f"{url} refuses us: {_first_line(error)}.\n"
+            "  Let the app's role or key read it, and list it: s3:GetObject and s3:ListBucket."
+        ) from error
+    except BaseError as error:
+        raise StoreError(f"{url} cannot be read: {_first_line(error)}.\n  Is AWS_ENDPOINT_URL right?") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")

@@ -1,0 +1,77 @@
+"""As much of S3 as reading takes: objects and lists of them, a bucket that refuses, and one that stumbles."""
+
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+
+class Bucket:
+    """A server on the loopback interface.
+
+    Attributes:
+        objects: content by key.
+        asked: keys that were asked for, in order.
+        readers: ids of the keys that may read; empty lets everybody.
+        stumbles: how many requests still get 503.
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        self.readers: set[str] = set()
+        self.stumbles = 0
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def hold(self, folder: Path, prefix: str) -> None:
+        """Keep the files of a folder."""
+        for file in folder.iterdir():
+            self.objects[f"{prefix}/{file.name}"] = file.read_bytes()
+
+    def end(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, path: str, query: dict[str, list[str]], authorization: str) -> tuple[int, bytes]:
+        """Status and body."""
+        if self.stumbles:
+            self.stumbles -= 1
+            return 503, b"<Error><Code>SlowDown</Code></Error>"
+        if self.readers and not any(f"Credential={reader}/" in authorization for reader in self.readers):
+            return 403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        key = unquote(path).removeprefix("/models").removeprefix("/")
+        if "list-type" in query:
+            return 200, self._list(query.get("prefix", [""])[0]).encode()
+        self.asked.append(key)
+        if key not in self.objects:
+            return 404, b"<Error><Code>NoSuchKey</Code></Error>"
+        return 200, self.objects[key]
+
+    def _list(self, prefix: str) -> str:
+        below = [key[len(prefix) :] for key in self.objects if key.startswith(prefix)]
+        folders = sorted({rest.split("/")[0] for rest in below if "/" in rest})
+        found = "".join(f"<CommonPrefixes><Prefix>{escape(prefix + f)}/</Prefix></CommonPrefixes>" for f in folders)
+        return f"<ListBucketResult><IsTruncated>false</IsTruncated>{found}</ListBucketResult>"
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        bucket = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                authorization = self.headers.get("authorization", "")
+                status, body = bucket.answer(parts.path, parse_qs(parts.query), authorization)
+                self.send_response(status)
+                self.send_header("content-length", str(len(body)))
+                self.send_header("etag", '"1"')
+                self.send_header("last-modified", "Sat, 21 Nov 2026 06:25:08 GMT")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
