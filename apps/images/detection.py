@@ -16,13 +16,6 @@ from apps.runtime.problems import TYPE, Problem
 log = logs.logger(__name__)
 
 CONNECT_TIMEOUT_S = 2
-KEEP_ALIVE_S = 2
-"""Idle connections are closed after this: before the detector does so (uvicorn after 5 s) while we send on one."""
-
-ATTEMPTS = 2
-"""A detection changes nothing, so one that lost its connection (a detector being rolled) is asked for again."""
-
-LONGEST_RETRY_AFTER_S = 60
 
 ABOUT_THE_PICTURE = frozenset({400, 413, 415, 422})
 OVERLOADED = frozenset({429, 502, 503, 504})
@@ -81,8 +74,7 @@ class RemoteDetector:
 
         A detection may take ``timeout_s``, which includes the start of a detector that was scaled to zero.
         """
-        limits = httpx.Limits(keepalive_expiry=KEEP_ALIVE_S)
-        self._client = outbound.client(url, timeout_s, transport or httpx.AsyncHTTPTransport(limits=limits))
+        self._client = outbound.client(url, timeout_s, transport)
         self._client.timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
         self._timeout_s = timeout_s
 
@@ -95,7 +87,8 @@ class RemoteDetector:
         """
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await self._ask(content, picture.content_type)
+                file = ("picture", content, picture.content_type)
+                response = await outbound.twice(lambda: self._client.post("/predict", files={"file": file}))
         except (httpx.TransportError, TimeoutError) as error:
             raise Unavailable("detector", str(error) or type(error).__name__) from error
         if response.is_success:
@@ -103,24 +96,12 @@ class RemoteDetector:
         if response.status_code in ABOUT_THE_PICTURE:
             raise _refused(response)
         if response.status_code in OVERLOADED:
-            raise Unavailable("detector", f"it answers {response.status_code}", _retry_after(response))
+            raise Unavailable("detector", f"it answers {response.status_code}", outbound.retry_after(response))
         raise _failed(f"it answers {response.status_code}")
 
     async def close(self) -> None:
         """Give the connections back."""
         await self._client.aclose()
-
-    async def _ask(self, content: bytes, content_type: str) -> httpx.Response:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return await self._client.post("/predict", files={"file": ("picture", content, content_type)})
-            except httpx.TimeoutException:
-                raise
-            except httpx.TransportError as error:
-                if attempt == ATTEMPTS:
-                    raise
-                log.info("detection asked for again", reason=str(error) or type(error).__name__)
-        raise AssertionError("the last attempt returns or raises")
 
 
 def _detections(response: httpx.Response) -> Detections:
@@ -145,9 +126,3 @@ def _failed(reason: str) -> Problem:
     return Problem(
         HTTPStatus.BAD_GATEWAY, "detector-failed", "The detector failed on this picture; nothing was stored."
     )
-
-
-def _retry_after(response: httpx.Response) -> int:
-    """Seconds that the detector asks us to wait, within reason."""
-    asked = response.headers.get("retry-after", "")
-    return min(max(int(asked), 1), LONGEST_RETRY_AFTER_S) if asked.isdecimal() else 2

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from prometheus_client.registry import Collector
 
-from apps.runtime.model import ServedModel
+from apps.runtime.model import Model
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class App:
 
     summary: str
     router: APIRouter
-    model: ServedModel | None = None
+    model: Model | None = None
     lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None
     ready: Callable[[], Awaitable[str | None]] | None = None
     info: Callable[[], Awaitable[dict[str, Any]]] | None = None

@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from apps.runtime.metrics import ModelMetrics
 
 X = TypeVar("X")
 Y = TypeVar("Y")
+R = TypeVar("R")
 
 
 class QueueFull(Exception):  # noqa: N818 - says what is the matter
@@ -43,6 +44,38 @@ class _Job:
     answer: asyncio.Future[Ran[Any]]
     decode_s: float = 0.0
     since: float = 0.0
+
+
+class Runner(Protocol[R]):
+    """What runs a model on instances. All methods are for the event loop's thread.
+
+    Attributes:
+        capacity: instances that may wait.
+    """
+
+    capacity: int
+
+    @property
+    def waiting(self) -> int:
+        """Instances that have not reached the model yet."""
+        ...
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can run anything."""
+        ...
+
+    def submit(self, values: Sequence[object]) -> "list[asyncio.Future[Ran[R]]]":
+        """Queue what a request carried, all of it or nothing; cancelling a future gives its instance up.
+
+        Raises:
+            QueueFull: there is no room for as many.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop."""
+        ...
 
 
 class Batcher(Generic[X, Y]):

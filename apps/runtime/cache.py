@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
@@ -83,7 +84,7 @@ class Cache:
             artefact: the model: its name, version and every digest.
             form: what the result is encoded as.
             parameters: what the caller chose, as JSON.
-            values: what the request carried: bytes of files, or JSON values.
+            values: what the request carried: bytes of files, JSON values, or rows of tensors by name.
         """
         files = "".join(f"{name}\0{file.sha256}\0" for name, file in sorted(artefact.files.items()))
         digest = hashlib.sha256()
@@ -93,7 +94,7 @@ class Cache:
             if isinstance(value, bytes):
                 _add(digest, b"bytes", value)
             else:
-                _add(digest, b"json", to_json(value))
+                _add(digest, b"json", to_json(value, fallback=_described))
         return f"modelserve:answer:{self._app}:{artefact.name}@{artefact.version}:{digest.hexdigest()}"
 
     async def recall(self, key: str) -> Kept | None:
@@ -171,6 +172,12 @@ class Cache:
         task = asyncio.create_task(coroutine)
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
+
+
+def _described(row: object) -> object:
+    """A row of a tensor as JSON: its type, its shape and its bytes, which NaN has too."""
+    array = np.asarray(row)
+    return [array.dtype.str, array.shape, array.tobytes().hex()]
 
 
 def _add(digest: "hashlib._Hash", kind: bytes, part: bytes) -> None:

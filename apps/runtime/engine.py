@@ -17,6 +17,10 @@ class EngineError(Exception):
     """A device that is not there, or a graph that cannot be run."""
 
 
+class Refused(Exception):  # noqa: N818 - says what is the matter
+    """A graph that does not take these inputs: an index beyond a table, or axes that do not fit each other."""
+
+
 class Session(Protocol):
     """A loaded graph.
 
@@ -27,7 +31,11 @@ class Session(Protocol):
     batch: int | None
 
     def run(self, inputs: Arrays) -> list[NDArray[np.generic]]:
-        """The graph's outputs, in its order. Blocks, without holding the interpreter."""
+        """The graph's outputs, in its order. Blocks, without holding the interpreter.
+
+        Raises:
+            Refused: the graph does not take these inputs.
+        """
         ...
 
 
@@ -62,7 +70,12 @@ def open_session(graph: Path, device: str, threads: int) -> Session:
 class _OnnxSession:
     def __init__(self, graph: Path, device: str, threads: int) -> None:
         import onnxruntime  # noqa: PLC0415 - see require
+        from onnxruntime.capi import (  # noqa: PLC0415 - see require
+            onnxruntime_pybind11_state as errors,  # pyright: ignore[reportAttributeAccessIssue]
+        )
 
+        # What kernels say of inputs that do not fit; lack of memory is another one.
+        self._refusals = (errors.InvalidArgument, errors.Fail)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -80,8 +93,11 @@ class _OnnxSession:
             raise EngineError(f"{graph}: its batches have {first} instances.\n  Export it with a free batch axis.")
 
     def run(self, inputs: Arrays) -> list[NDArray[np.generic]]:
-        # Its annotation allows sparse tensors and sequences, which no graph of ours answers.
-        return cast("list[NDArray[np.generic]]", self._session.run(None, dict(inputs)))
+        try:
+            # Its annotation allows sparse tensors and sequences, which no graph of ours answers.
+            return cast("list[NDArray[np.generic]]", self._session.run(None, dict(inputs)))
+        except self._refusals as error:
+            raise Refused(str(error)) from None
 
 
 def _give_memory_back() -> None:

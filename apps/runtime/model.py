@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -13,19 +14,23 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from apps.runtime import engine, logs
-from apps.runtime.batching import Batcher, QueueFull, Ran
+from apps.runtime.batching import Batcher, QueueFull, Ran, Runner
 from apps.runtime.cache import Cache, Kept
-from apps.runtime.handler import Handler
+from apps.runtime.handler import Codec, Handler
 from apps.runtime.metrics import ModelMetrics
 from apps.runtime.problems import Problem, unavailable
 from apps.runtime.settings import Settings, SettingsError
 from models.artefact import Artefact, ArtefactError
-from models.store import UnknownModel, resolve
+from models.store import StoreError, UnknownModel, resolve
 
 log = logs.logger("apps.runtime.model")
 
 Load = Callable[[Artefact, Path, engine.Session], Handler[Any, Any, Any]]
 """Makes the app's handler from an artefact, the folder it is in, and its loaded graph."""
+
+
+Opened = tuple[Codec[Any, Any, Any], Runner[Any]]
+"""What an app adds around its model, and what runs that."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +62,14 @@ class Answers:
 @dataclass(frozen=True)
 class _Loaded:
     artefact: Artefact
-    handler: Handler[Any, Any, Any]
-    batcher: Batcher[Any, Any]
+    codec: Codec[Any, Any, Any]
+    runner: Runner[Any]
     instead_of: str | None
     why: str | None
 
 
-class ServedModel:
-    """The one model of a process.
+class Model(ABC):
+    """The one model of a process, wherever its graph runs.
 
     Attributes:
         declared: name and version that were asked for.
@@ -74,7 +79,7 @@ class ServedModel:
     declared: tuple[str, str]
     loading: asyncio.Task[None]
 
-    def __init__(self, settings: Settings, load: Load) -> None:
+    def __init__(self, settings: Settings) -> None:
         if not settings.model_name or not settings.model_version:
             missing = "MODEL_VERSION" if settings.model_name else "MODEL_NAME"
             raise SettingsError(f"{missing} is not set.\n  This app serves a model: give MODEL_NAME and MODEL_VERSION.")
@@ -87,7 +92,6 @@ class ServedModel:
             raise SettingsError(str(error)) from None
         self.declared = (settings.model_name, settings.model_version)
         self._settings = settings
-        self._load = load
         self._loaded: _Loaded | None = None
         self._cache: Cache | None = None
         self._reason = f"Loading {self.declared[0]} {self.declared[1]}."
@@ -100,14 +104,14 @@ class ServedModel:
         yield
         self.loading.cancel()
         if self._loaded:
-            self._loaded.batcher.close()
+            self._loaded.runner.close()
 
     @property
     def not_ready(self) -> str | None:
         """Why there is no prediction to be had, or nothing."""
         if self._loaded is None:
             return self._reason
-        return None if self._loaded.batcher.alive else "The inference thread is gone."
+        return None if self._loaded.runner.alive else "The inference thread is gone."
 
     def check_ready(self) -> None:
         """Nothing, if there are predictions to be had.
@@ -120,17 +124,17 @@ class ServedModel:
 
     def overload(self) -> Problem | None:
         """The refusal of a request that would find the queue full; asked before its body is read."""
-        full = self._loaded is not None and self._loaded.batcher.waiting >= self._loaded.batcher.capacity
+        full = self._loaded is not None and self._loaded.runner.waiting >= self._loaded.runner.capacity
         return self._shed() if full else None
 
     @property
-    def handler(self) -> Handler[Any, Any, Any]:
-        """The app's handler.
+    def codec(self) -> Codec[Any, Any, Any]:
+        """The app's part around the model.
 
         Raises:
             Problem: 503 while the model is not ready.
         """
-        return self._ready().handler
+        return self._ready().codec
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -159,11 +163,22 @@ class ServedModel:
             Problem: 422 for a wrong one, 503 while the model is not ready.
         """
         try:
-            return self.handler.parameters.model_validate(given)
+            return self.codec.parameters.model_validate(given)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             at = ".".join(map(str, first["loc"]))
             raise Problem(422, "invalid-parameter", f"{at} is {first['input']!r}: {first['msg']}.") from None
+
+    def check_count(self, instances: int) -> None:
+        """Nothing, if one request may have so many instances.
+
+        Raises:
+            Problem: 422 for more than could ever wait, 503 while the model is not ready.
+        """
+        capacity = self._ready().runner.capacity
+        if instances > capacity:
+            text = f"{instances} instances in one request; at most {capacity} can wait."
+            raise Problem(422, "too-many-instances", text)
 
     async def predict(
         self,
@@ -183,21 +198,19 @@ class ServedModel:
                 what decoding raises.
         """
         loaded = self._ready()
-        if len(values) > loaded.batcher.capacity:
-            text = f"{len(values)} instances in one request; at most {loaded.batcher.capacity} can wait."
-            raise Problem(422, "too-many-instances", text)
+        self.check_count(len(values))
         key = self._key(loaded, values, parameters, form)
         kept = await self._cache.recall(key) if self._cache and key else None
         if kept:
             self._count(kept.classes)
             return Answers([], 0.0, 0.0, kept=kept)
         try:
-            waiting = loaded.batcher.submit(values)
+            waiting = loaded.runner.submit(values)
         except QueueFull:
             raise self._shed() from None
         ran: list[Ran[Any]] = await asyncio.gather(*waiting)
         for one in ran:
-            self._count(loaded.handler.classes(one.result))
+            self._count(loaded.codec.classes(one.result))
         return Answers(
             [one.result for one in ran],
             preprocess_s=sum(one.decode_s for one in ran),
@@ -210,7 +223,7 @@ class ServedModel:
         if answers.kept:
             return answers.kept.answer
         with self._metrics.postprocess.time():
-            rows = [self.handler.encode(result, parameters) for result in answers.results]
+            rows = [self.codec.encode(result, parameters) for result in answers.results]
         if answers.key:
             self._keep(answers.key, rows, answers.results)
         return rows
@@ -220,7 +233,7 @@ class ServedModel:
         if answers.kept:
             return {name: np.array(rows, object) for name, rows in answers.kept.answer.items()}
         with self._metrics.postprocess.time():
-            columns = self.handler.columns(answers.results, parameters)
+            columns = self.codec.columns(answers.results, parameters)
         if answers.key:
             self._keep(answers.key, {name: array.tolist() for name, array in columns.items()}, answers.results)
         return columns
@@ -228,12 +241,12 @@ class ServedModel:
     def _key(self, loaded: _Loaded, values: Sequence[object], parameters: BaseModel | None, form: str) -> str | None:
         if self._cache is None or parameters is None or not values:
             return None
-        chosen = parameters.model_dump(mode="json", include=set(loaded.handler.parameters.model_fields))
+        chosen = parameters.model_dump(mode="json", include=set(loaded.codec.parameters.model_fields))
         return self._cache.key(loaded.artefact, form, chosen, values)
 
     def _keep(self, key: str, encoded: object, results: list[Any]) -> None:
         if self._cache:
-            self._cache.keep(key, encoded, [name for result in results for name in self.handler.classes(result)])
+            self._cache.keep(key, encoded, [name for result in results for name in self.codec.classes(result)])
 
     def _count(self, classes: Iterable[str]) -> None:
         for name in classes:
@@ -252,7 +265,7 @@ class ServedModel:
         started = time.perf_counter()
         try:
             loaded = await self._load_and_warm_up()
-        except (ArtefactError, UnknownModel, engine.EngineError) as error:
+        except (ArtefactError, StoreError, UnknownModel, engine.EngineError) as error:
             self._reason = str(error)
             log.error("model cannot be served", reason=self._reason)
         except Exception as error:
@@ -271,26 +284,14 @@ class ServedModel:
             )
 
     async def _load_and_warm_up(self) -> _Loaded:
-        settings = self._settings
-        folder, instead_of, why = self._found()
+        folder, instead_of, why = await asyncio.to_thread(self._found)
         artefact = await asyncio.to_thread(Artefact.load, folder)
-        graph = folder / next(name for name in artefact.files if name.endswith(".onnx"))
-        session = await asyncio.to_thread(engine.open_session, graph, settings.model_device, settings.threads)
-        handler = await asyncio.to_thread(self._load, artefact, folder, session)
-        max_batch = min(settings.max_batch, session.batch or settings.max_batch)
-        for size in {1, max_batch}:
-            # Every size of batch has its own memory plan; the largest sets what the process will hold.
-            await asyncio.to_thread(handler.predict, [handler.example()] * size)
-        batcher = Batcher(
-            handler.decode,
-            handler.predict,
-            self._metrics,
-            max_batch=max_batch,
-            max_delay_s=settings.max_delay_ms / 1000,
-            capacity=settings.queue,
-            decoders=settings.threads,
-        )
-        return _Loaded(artefact, handler, batcher, instead_of, why)
+        codec, runner = await self._opened(artefact, folder, self._metrics)
+        return _Loaded(artefact, codec, runner, instead_of, why)
+
+    @abstractmethod
+    async def _opened(self, artefact: Artefact, folder: Path, metrics: ModelMetrics) -> Opened:
+        """What the app adds, and what runs the model."""
 
     def _found(self) -> tuple[Path, str | None, str | None]:
         """Folder of the model; of its alternative, and why, where no store has the model itself."""
@@ -304,3 +305,31 @@ class ServedModel:
             folder = resolve(name, version, stores)
             log.warning("serving the alternative", reason=str(missing))
             return folder, "@".join(self.declared), str(missing)
+
+
+class ServedModel(Model):
+    """A model whose graph runs in this process."""
+
+    def __init__(self, settings: Settings, load: Load) -> None:
+        super().__init__(settings)
+        self._load = load
+
+    async def _opened(self, artefact: Artefact, folder: Path, metrics: ModelMetrics) -> Opened:
+        settings = self._settings
+        graph = folder / next(name for name in artefact.files if name.endswith(".onnx"))
+        session = await asyncio.to_thread(engine.open_session, graph, settings.model_device, settings.threads)
+        handler = await asyncio.to_thread(self._load, artefact, folder, session)
+        max_batch = min(settings.max_batch, session.batch or settings.max_batch)
+        for size in {1, max_batch}:
+            # Every size of batch has its own memory plan; the largest sets what the process will hold.
+            await asyncio.to_thread(handler.predict, [handler.example()] * size)
+        batcher = Batcher(
+            handler.decode,
+            handler.predict,
+            metrics,
+            max_batch=max_batch,
+            max_delay_s=settings.max_delay_ms / 1000,
+            capacity=settings.queue,
+            decoders=settings.threads,
+        )
+        return handler, batcher

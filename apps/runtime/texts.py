@@ -15,11 +15,16 @@ class Text(BaseModel):
 
 
 def content(value: object) -> str:
-    """The text that an instance is.
+    """The text that an instance is; bytes are UTF-8.
 
     Raises:
         Problem: 422 for anything but a text, for one that is blank, and for one that is too long.
     """
+    if isinstance(value, bytes):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError as error:
+            raise Problem(422, "no-text", f"The bytes of an instance are no UTF-8: {error}.") from None
     if not isinstance(value, str):
         raise Problem(422, "no-text", f"An instance must be a text; this is {type(value).__name__}.")
     if not value.strip():

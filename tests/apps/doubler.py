@@ -70,7 +70,7 @@ class Doubler:
         self.batches: list[int] = []
 
     def decode(self, value: object) -> float:
-        if isinstance(value, str | int | float):
+        if isinstance(value, str | bytes | int | float):
             return float(value)
         raise Problem(422, "no-number", f"{value!r} is no number.")
 

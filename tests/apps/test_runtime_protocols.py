@@ -105,7 +105,7 @@ async def test_a_model_that_is_not_served_is_a_404(client: httpx.AsyncClient, me
 async def test_v2_describes_itself(client: httpx.AsyncClient) -> None:
     server = (await client.get("/v2")).json()
     assert server["name"] == "modelserve"
-    assert server["extensions"] == []
+    assert server["extensions"] == ["binary_tensor_data"]
     assert (await client.get("/v2/health/live")).json() == {"live": True}
     assert (await client.get("/v2/health/ready")).json() == {"ready": True}
     assert (await client.get("/v2/models/doubler/ready")).json() == {"name": "doubler", "ready": True}
@@ -155,8 +155,8 @@ async def test_v2_serves_a_version_by_its_number(client: httpx.AsyncClient) -> N
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "one tensor, number"),
-        ({"inputs": []}, "one tensor, number"),
+        ({}, "array of tensors: number"),
+        ({"inputs": []}, "lacks number"),
         (tensor("1", name="x"), "it must be 'number'"),
         (tensor("1", datatype="FP32"), "it must be 'BYTES'"),
         (tensor("1", shape=[2]), "1 elements"),

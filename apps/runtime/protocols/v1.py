@@ -3,9 +3,9 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from apps.runtime.model import ServedModel
+from apps.runtime.model import Model
 from apps.runtime.problems import unavailable
 from apps.runtime.protocols import body
 
@@ -25,7 +25,7 @@ INSTANCES = {
 }
 
 
-def routes(model: ServedModel, names: frozenset[str]) -> APIRouter:
+def routes(model: Model, names: frozenset[str]) -> APIRouter:
     """V1 for one model, which answers to its own name and to ``names``."""
     router = APIRouter(prefix="/v1", tags=["open inference protocol v1"])
 
@@ -56,6 +56,6 @@ def routes(model: ServedModel, names: frozenset[str]) -> APIRouter:
             raise body.invalid("instances is missing, or no array")
         parameters = model.parameters(body.parameters(asked))
         answers = await model.predict(instances, parameters)
-        return JSONResponse({"predictions": model.encode(answers, parameters)})
+        return body.answer({"predictions": model.encode(answers, parameters)})
 
     return router

@@ -1,23 +1,21 @@
 """Open Inference Protocol V2: named tensors in, named tensors out (https://github.com/kserve/open-inference-protocol).
 
-JSON only. The binary tensor extension would replace ``body.read`` on the way in and ``JSONResponse`` on the way out;
-what lies between deals in instances and arrays.
+Tensors are JSON, or raw where a caller says so for each of them: the binary tensor extension.
 """
 
-import math
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request
 from numpy.typing import NDArray
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from apps.runtime.drain import Drain
-from apps.runtime.handler import Handler
-from apps.runtime.model import ServedModel
+from apps.runtime.handler import Codec
+from apps.runtime.model import Model
 from apps.runtime.problems import unavailable
-from apps.runtime.protocols import body
+from apps.runtime.protocols import body, tensors
 from models.artefact import Tensor
 
 VERSION = version("modelserve")
@@ -37,13 +35,14 @@ TENSORS = {
                         "outputs": {"type": "array"},
                     },
                 }
-            }
+            },
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
         },
     }
 }
 
 
-def routes(model: ServedModel, names: frozenset[str], drain: Drain) -> APIRouter:
+def routes(model: Model, names: frozenset[str], drain: Drain) -> APIRouter:
     """V2 for one model, which answers to its own name and to ``names``."""
     router = APIRouter(prefix="/v2", tags=["open inference protocol v2"])
 
@@ -64,7 +63,7 @@ def routes(model: ServedModel, names: frozenset[str], drain: Drain) -> APIRouter
     @router.get("")
     async def server() -> dict[str, Any]:
         """The server."""
-        return {"name": "modelserve", "version": VERSION, "extensions": []}
+        return {"name": "modelserve", "version": VERSION, "extensions": ["binary_tensor_data"]}
 
     @router.get("/health/live")
     async def live() -> dict[str, bool]:
@@ -82,14 +81,14 @@ def routes(model: ServedModel, names: frozenset[str], drain: Drain) -> APIRouter
     async def metadata(name: str, wanted: str | None = None) -> dict[str, Any]:
         """Inputs and outputs."""
         check(name, wanted)
-        handler = model.handler
+        codec = model.codec
         served, served_version = model.identity
         return {
             "name": served,
             "versions": [served_version],
             "platform": "onnxruntime_onnx",
-            "inputs": [_described(tensor) for tensor in handler.inputs],
-            "outputs": [_described(tensor) for tensor in handler.outputs],
+            "inputs": [_described(tensor) for tensor in codec.inputs],
+            "outputs": [_described(tensor) for tensor in codec.outputs],
         }
 
     @router.get("/models/{name}/ready")
@@ -105,17 +104,17 @@ def routes(model: ServedModel, names: frozenset[str], drain: Drain) -> APIRouter
     async def infer(name: str, request: Request, wanted: str | None = None) -> Response:
         """Predict on tensors."""
         check(name, wanted)
-        asked = await body.read(request)
-        instances = _instances(asked, model.handler)
-        outputs = _requested(asked, model.handler)
+        asked, binary = await body.read_with_tensors(request)
+        instances = _instances(asked, binary, model)
+        outputs = _requested(asked, model.codec)
         parameters = model.parameters(body.parameters(asked))
         answers = await model.predict(instances, parameters, form="columns")
         columns = model.columns(answers, parameters)
         served, served_version = model.identity
-        answer = {"model_name": served, "model_version": served_version}
+        told = {"model_name": served, "model_version": served_version}
         if "id" in asked:
-            answer["id"] = asked["id"]
-        return JSONResponse(answer | {"outputs": [_tensor(one, columns[one.name]) for one in outputs]})
+            told["id"] = asked["id"]
+        return _answer(told, outputs, columns)
 
     return router
 
@@ -126,46 +125,54 @@ def _described(tensor: Tensor) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.dtype, "shape": shape}
 
 
-def _instances(asked: dict[str, Any], handler: Handler[Any, Any, Any]) -> list[Any]:
-    """The elements of the one input, which is BYTES: apps decode what callers send, not tensors made elsewhere."""
-    (expected,) = handler.inputs
-    inputs = asked.get("inputs")
-    if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
-        raise body.invalid(f"inputs must hold one tensor, {expected.name}")
-    given = inputs[0]
-    name, datatype, shape, data = (given.get(key) for key in ("name", "datatype", "shape", "data"))
-    if name != expected.name:
-        raise body.invalid(f"inputs[0].name is {name!r}; it must be {expected.name!r}")
-    if datatype != expected.dtype:
-        raise body.invalid(f"inputs[0].datatype is {datatype!r}; it must be {expected.dtype!r}")
-    if not isinstance(shape, list) or not all(isinstance(size, int) and size >= 0 for size in shape):
-        raise body.invalid("inputs[0].shape is no array of sizes")
-    if not isinstance(data, list):
-        raise body.invalid("inputs[0].data is no array")
-    elements = [element for row in data for element in (row if isinstance(row, list) else [row])]
-    if math.prod(shape) != len(elements) or shape[1:] not in ([], [1]):
-        raise body.invalid(
-            f"inputs[0].shape is {shape}, but data has {len(elements)} elements; it must be [n] or [n, 1]"
-        )
-    return elements
+def _instances(asked: dict[str, Any], binary: memoryview | None, model: Model) -> list[Any]:
+    """What the app decodes: the elements of its one input of BYTES, or rows of all its inputs by name."""
+    expected = model.codec.inputs
+    behind = None if binary is None else tensors.Binary(binary)
+    given = tensors.read(asked.get("inputs"), expected, behind, model.check_count)
+    if len(expected) == 1 and expected[0].dtype == "BYTES":
+        return given[expected[0].name].tolist()
+    return [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
 
 
-def _requested(asked: dict[str, Any], handler: Handler[Any, Any, Any]) -> list[Tensor]:
-    """The outputs that the caller names; all of them where it names none."""
-    offered = {tensor.name: tensor for tensor in handler.outputs}
+def _requested(asked: dict[str, Any], codec: Codec[Any, Any, Any]) -> list[tuple[Tensor, bool]]:
+    """The outputs that the caller names, and whether each shall be raw; all of them where it names none."""
+    offered = {tensor.name: tensor for tensor in codec.outputs}
     named = asked.get("outputs") or [{"name": name} for name in offered]
     if not isinstance(named, list) or not all(isinstance(one, dict) for one in named):
         raise body.invalid("outputs is no array of objects")
+    all_raw = _flag(asked, "binary_data_output", False)
+    found: dict[str, bool] = {}
     for one in named:
-        if one.get("name") not in offered:
-            raise body.invalid(f"outputs names {one.get('name')!r}; there is {', '.join(offered)}")
-    return [offered[one["name"]] for one in named]
+        name = one.get("name")
+        if not isinstance(name, str) or name not in offered:
+            raise body.invalid(f"outputs names {body.shown(name)}; there is {', '.join(offered)}")
+        if name in found:
+            raise body.invalid(f"outputs names {name!r} twice")
+        found[name] = _flag(one, "binary_data", all_raw)
+    return [(offered[name], raw) for name, raw in found.items()]
 
 
-def _tensor(tensor: Tensor, array: NDArray[np.generic]) -> dict[str, Any]:
-    return {
-        "name": tensor.name,
-        "datatype": tensor.dtype,
-        "shape": list(array.shape),
-        "data": array.ravel().tolist(),
-    }
+def _flag(of: dict[str, Any], name: str, default: bool) -> bool:
+    value = body.parameters(of).get(name, default)
+    if not isinstance(value, bool):
+        raise body.invalid(f"parameters.{name} is {body.shown(value)}; it must be true or false")
+    return value
+
+
+def _answer(
+    told: dict[str, Any], outputs: list[tuple[Tensor, bool]], columns: dict[str, NDArray[np.generic]]
+) -> Response:
+    described, raw = [], []
+    for tensor, is_raw in outputs:
+        if is_raw:
+            one, content = tensors.in_binary(tensor, columns[tensor.name])
+            raw.append(content)
+        else:
+            one = tensors.in_json(tensor, columns[tensor.name])
+        described.append(one)
+    answer = body.answer(told | {"outputs": described})
+    if not raw:
+        return answer
+    headers = {body.HEADER_LENGTH: str(len(answer.body))}
+    return Response(b"".join([answer.body, *raw]), headers=headers, media_type="application/octet-stream")
