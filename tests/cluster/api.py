@@ -101,7 +101,7 @@ class Api:
             params=options | _dry(dry_run),
             headers={"Content-Type": "application/apply-patch+yaml"},
             # Any JSON is YAML.
-            json=manifest,
+            json=_whole(manifest),
         )
         return _of(manifest, answer)
 
@@ -118,7 +118,7 @@ class Api:
         """
         options = {"fieldManager": MANAGER, "fieldValidation": "Strict" if strict else "Ignore"}
         where = self.path(manifest).rpartition("/")[0]
-        return _of(manifest, self.http.post(where, params=options | _dry(dry_run), json=manifest))
+        return _of(manifest, self.http.post(where, params=options | _dry(dry_run), json=_whole(manifest)))
 
     def read(self, manifest: Manifest) -> Manifest | None:
         """The object of this kind and name; None when there is none."""
@@ -183,6 +183,15 @@ def named(manifest: Manifest) -> str:
     metadata = manifest.get("metadata", {})
     where = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
     return f"{manifest.get('kind')} {where}{metadata.get('name')} ({manifest.get('apiVersion')})"
+
+
+def _whole(value: Any) -> Any:
+    """The same with whole numbers whole: Pulumi's wire has floating point alone, and a port is no 8080.0."""
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _dry(run: bool) -> dict[str, str]:
