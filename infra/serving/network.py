@@ -16,6 +16,7 @@ METADATA_SERVICE = "169.254.169.254/32"
 PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
 """Where nothing of the internet is, but other people's services may be (RFC 1918, RFC 6598)."""
 POSTGRES, REDIS, HTTPS, S3 = 5432, 6379, 443, 8333
+"""The last is SeaweedFS's."""
 
 
 def render(spec: ServingSpec, around: Around) -> list[Manifest]:
@@ -68,7 +69,7 @@ def _egress(spec: ServingSpec, around: Around) -> list[Manifest]:
     if spec.cache.ttl_s:
         rules.append(_backing(around.cache_namespace, REDIS))
     if spec.model or spec.objects:
-        rules.append(_backing(around.s3_namespace, S3, HTTPS))
+        rules.append(_backing(around.s3_namespace, S3 if around.s3_namespace else HTTPS))
     if spec.internet:
         outside = {"ipBlock": {"cidr": "0.0.0.0/0", "except": [METADATA_SERVICE, *PRIVATE]}}
         rules.append({"to": [outside], "ports": _tcp(80, HTTPS)})
@@ -77,10 +78,10 @@ def _egress(spec: ServingSpec, around: Around) -> list[Manifest]:
     return rules
 
 
-def _backing(namespace: str | None, *ports: int) -> Manifest:
+def _backing(namespace: str | None, port: int) -> Manifest:
     """What an app stands on: in a namespace, or outside, where addresses change."""
     where = _namespace(namespace) if namespace else {"ipBlock": {"cidr": "0.0.0.0/0", "except": [METADATA_SERVICE]}}
-    return {"to": [where], "ports": _tcp(*ports)}
+    return {"to": [where], "ports": _tcp(port)}
 
 
 def _namespace(name: str) -> Manifest:
