@@ -209,9 +209,8 @@ def parts(args: KubeflowArgs) -> list[Manifest]:
         secrets={"AWS_ACCESS_KEY_ID": keys["OBJECTSTORECONFIG_ACCESSKEY"]} if keys else {},
     )
     told: dict[str, pulumi.Input[str]] = {"NAMESPACE": args.namespace, "CRON_SCHEDULE_TIMEZONE": "UTC"}
-    # Neither answers to anybody, but both listen where Prometheus asks.
-    agent = Container(image("persistence-agent"), {"metrics": 8080}, env={**told, "NUM_WORKERS": "2"})
-    schedules = Container(image("scheduled-workflow-controller"), {"metrics": 9090}, env=told)
+    agent = Container(image("persistence-agent"), {}, env={**told, "NUM_WORKERS": "2"})
+    schedules = Container(image("scheduled-workflow-controller"), {}, env=told)
     return [
         deployment(API, args.namespace, api, account=API),
         service(API, args.namespace, {"http": HTTP, "grpc": GRPC}),
@@ -233,9 +232,10 @@ def _watching(name: str, args: KubeflowArgs, container: Container, token: str) -
         volumes=[{"name": "token", "projected": {"sources": [{"serviceAccountToken": projected}]}}],
         account=name,
     )
-    # They serve nothing that could be asked; they end when they lose the API server.
-    for probe in ("livenessProbe", "readinessProbe"):
-        made["spec"]["template"]["spec"]["containers"][0].pop(probe)
+    # They serve nothing that could be asked; without their token they can do nothing.
+    probe = {"exec": {"command": ["test", "-s", f"/var/run/secrets/kubeflow/tokens/{token}"]}, "periodSeconds": 30}
+    for kind in ("livenessProbe", "readinessProbe"):
+        made["spec"]["template"]["spec"]["containers"][0][kind] = probe
     return made
 
 

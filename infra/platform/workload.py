@@ -17,8 +17,8 @@ class Container:
 
     Attributes:
         image: named exactly.
-        ports: by name.
-        ready: path that answers when it may be called; none asks whether the first port is open.
+        ports: by name; the first one is probed.
+        ready: path that answers when it may be called; none asks whether the port is open.
         args: of the image's entry point.
         command: in place of that entry point.
         env: plain values.
