@@ -3,7 +3,6 @@
 Tensors are JSON, or raw where a caller says so for each of them: the binary tensor extension.
 """
 
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,13 @@ from fastapi import APIRouter, Request
 from numpy.typing import NDArray
 from starlette.responses import Response
 
+from apps import VERSION
 from apps.runtime.drain import Drain
 from apps.runtime.handler import Codec
 from apps.runtime.model import Model
 from apps.runtime.problems import unavailable
 from apps.runtime.protocols import body, tensors
 from models.artefact import Tensor
-
-VERSION = version("modelserve")
 
 TENSORS = {
     "requestBody": {
