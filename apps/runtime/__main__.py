@@ -23,12 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m apps.runtime",
         description="Serve one app. Everything else is told by environment variables:",
         epilog="\n".join(_variables())
-        + "\n\nExample: MODEL_NAME=circle_detector MODEL_VERSION=1.0.0 python -m apps.runtime detector",
+        + "\n\nExample: MODEL_NAME=circle_detector MODEL_VERSION=1.1.0 python -m apps.runtime detector",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("app", choices=known_apps(), help="the app to serve")
     name = parser.parse_args(arguments).app
-    module = importlib.import_module(f"apps.{name.replace('-', '_')}.app")
+    module = importlib.import_module(f"apps.{name}.app")  # its folder is named like the app, with hyphens, too
     try:
         settings = read(module.Settings)
         logs.configure(settings.log_level, name, settings.app_revision)

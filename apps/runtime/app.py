@@ -24,6 +24,7 @@ class App:
         ready: asked by ``/ready``; answers why the app cannot serve now, or nothing.
         info: answers ``/model/info`` where there is no model.
         metrics: collectors of its own, for ``/metrics``.
+        instance: what a V1 request may call its only instance, in place of ``instances``.
     """
 
     summary: str
@@ -33,3 +34,4 @@ class App:
     ready: Callable[[], Awaitable[str | None]] | None = None
     info: Callable[[], Awaitable[dict[str, Any]]] | None = None
     metrics: Collector | None = None
+    instance: str | None = None

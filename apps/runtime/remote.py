@@ -52,7 +52,7 @@ class Predictor:
         except httpx.TransportError as error:
             raise self._away(str(error) or type(error).__name__) from error
         if response.is_success:
-            return self._read(response)
+            return self._read(response, len(next(iter(inputs.values()))))
         if response.status_code in BUSY:
             raise self._away(f"it answers {response.status_code}", outbound.retry_after(response))
         if response.status_code == HTTPStatus.NOT_FOUND:
@@ -63,13 +63,17 @@ class Predictor:
         """Give the connections back."""
         await self._client.aclose()
 
-    def _read(self, response: httpx.Response) -> dict[str, NDArray[Any]]:
+    def _read(self, response: httpx.Response, rows: int) -> dict[str, NDArray[Any]]:
+        def check(answered: int) -> None:
+            if answered != rows:
+                raise ValueError(f"{answered} rows for {rows}")
+
         length = response.headers.get(body.HEADER_LENGTH, "")
         end = int(length) if length.isascii() and length.isdigit() else len(response.content)
         try:
             answer = pydantic_core.from_json(response.content[:end])
             binary = tensors.Binary(memoryview(response.content)[end:])
-            return tensors.read(answer["outputs"], self._signature.outputs, binary)
+            return tensors.read(answer["outputs"], self._signature.outputs, binary, check)
         except (ValueError, KeyError, TypeError) as error:
             raise _failed(f"its answer cannot be read: {error}") from error
         except Problem as problem:

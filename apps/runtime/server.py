@@ -76,7 +76,7 @@ def build(name: str, app: App, settings: Settings) -> Server:
     api.include_router(probes.routes(name, app, metrics, drain, settings.app_revision))
     if app.model:
         names = frozenset({name, settings.model_name or name})
-        api.include_router(v1.routes(app.model, names))
+        api.include_router(v1.routes(app.model, names, app.instance))
         api.include_router(v2.routes(app.model, names, drain))
     overload = app.model.overload if app.model else lambda: None
     limited = Limits(api, settings.max_upload_size, settings.request_timeout_s, overload)

@@ -25,8 +25,8 @@ INSTANCES = {
 }
 
 
-def routes(model: Model, names: frozenset[str]) -> APIRouter:
-    """V1 for one model, which answers to its own name and to ``names``."""
+def routes(model: Model, names: frozenset[str], instance: str | None = None) -> APIRouter:
+    """V1 for one model, which answers to its own name and to ``names``; ``instance`` as in ``App``."""
     router = APIRouter(prefix="/v1", tags=["open inference protocol v1"])
 
     def check(name: str) -> None:
@@ -51,6 +51,8 @@ def routes(model: Model, names: frozenset[str]) -> APIRouter:
         """Predict every instance; what one looks like is the app's affair."""
         check(name)
         asked = await body.read(request)
+        if instance is not None and instance in asked and "instances" not in asked:
+            asked["instances"] = [asked[instance]]
         instances = asked.get("instances")
         if not isinstance(instances, list):
             raise body.invalid("instances is missing, or no array")
