@@ -22,7 +22,7 @@ pytestmark = pytest.mark.local
 @pytest.fixture
 def second_version(platform: Platform) -> str:
     """Version 2.0.0 of the detector's model: the same weights under another name."""
-    source = CHECKOUT / "models/circle_detector/1.0.0"
+    source = CHECKOUT / "models/circle_detector/1.1.0"
     target = platform.root / "models/circle_detector/2.0.0"
     if not target.exists():
         shutil.copytree(source, target)

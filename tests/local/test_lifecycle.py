@@ -100,7 +100,7 @@ def test_a_wrong_setting_stops_before_anything_is_made(bare: Platform) -> None:
 
 
 def test_a_corrupt_artefact_stops_its_app_and_is_named(bare: Platform) -> None:
-    model = bare.root / "models/circle_detector/1.0.0/model.onnx"
+    model = bare.root / "models/circle_detector/1.1.0/model.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"\0")
     bare.edit("detector", lambda spec: spec.update(ready_timeout_s=5))
     told = bare.pulumi("up", "--yes", "--skip-preview", "--stack", "local", check=False)
