@@ -3,6 +3,8 @@
 import ast
 import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -106,6 +108,20 @@ def test_every_module_that_an_app_imports_is_in_the_context() -> None:
     for module in ours:
         path = module.replace(".", "/")
         assert f"{path}.py" in files or f"{path}/__init__.py" in files, module
+
+
+def test_every_app_starts_from_the_context_alone(tmp_path: Path) -> None:
+    for file in CONTEXT.files():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(CHECKOUT / file, tmp_path / file)
+    apps = [file.parent.name for file in tmp_path.glob("apps/*/app.py") if file.parent.name != "runtime"]
+    assert "detector" in apps
+    program = f"for name in {apps}: __import__(f'apps.{{name}}.app')\nimport models; print(models.__file__)"
+    command = [sys.executable, "-c", program]
+    env = {"PYTHONPATH": str(tmp_path)}
+    told = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith(str(tmp_path))
 
 
 def test_every_package_that_an_app_imports_is_locked_for_the_image() -> None:
