@@ -63,14 +63,14 @@ def deploy(
         return ResourceOptions.merge(opts, ResourceOptions(depends_on=parts))
 
     secrets = _secrets(around, after(homes[external_secrets.NAME])) if around.region else []
-    backing = _backing(around, specs, chosen, stores, after(*homes.values(), *secrets))
+    routes = GatewayApi("gateway-api", istio.SYSTEM, after(homes[istio.SYSTEM]))
+    backing = _backing(around, specs, chosen, stores, after(*homes.values(), *secrets, routes))
 
     certificates = cert_manager.CertManager(
         "cert-manager",
         cert_manager.CertManagerArgs("cert-manager", around.replicas),
         after(homes["cert-manager"]),
     )
-    routes = GatewayApi("gateway-api", istio.SYSTEM, after(homes[istio.SYSTEM]))
     traces = tracing.ADDRESS if chosen.tracing else None
     meshed = istio.Istio(
         "istio",
