@@ -17,6 +17,9 @@ def prepare(api: Api, manifests: Iterable[Manifest]) -> None:
     for kind in LEANED_ON:
         for one in manifests:
             if one["kind"] == kind:
+                if kind.endswith("Class"):
+                    # Classes never change; another stack's of this name has to go.
+                    api.delete(one)
                 api.apply(one, force=True)
                 settle(api, one)
 
@@ -44,7 +47,11 @@ def _pod(manifest: Manifest, place: str, template: dict[str, Any]) -> Manifest:
         "namespace": manifest["metadata"].get("namespace", "default"),
         **{key: told[key] for key in ("labels", "annotations") if key in told},
     }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+    # A StatefulSet gives each of its pods a claim.
+    claims = [claim["metadata"]["name"] for claim in manifest["spec"].get("volumeClaimTemplates", [])]
+    claimed = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in claims]
+    spec = {**template["spec"], "volumes": [*template["spec"].get("volumes", []), *claimed]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 def _templates(part: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
