@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from obstore.store import S3Config
 
 CONNECT_S = 3
-CHUNK = 8 * 1024 * 1024
+PART = 8 * 1024 * 1024
 PROFILE = "default"
 
 
@@ -34,7 +34,7 @@ def open_store(url: str, *, answer_s: int = 60, retries: int = 8, retry_s: int =
 
     Args:
         url: of the store.
-        answer_s: how long a request may take, or one part of a large answer.
+        answer_s: how long a request may take, its answer included.
         retries: how often one is tried again that the store did not answer, or with 5xx or 429.
         retry_s: for how long.
 
@@ -126,18 +126,16 @@ def _listed(manifest: bytes, file: Path) -> dict[str, File]:
 
 
 def _download(store: ObjectStore, key: str, file: Path, listed: File) -> None:
-    """A file, as far as it is not larger than it says; the digest is checked when all are there."""
+    """A file, part by part: a slow network costs a part, not the whole. Its digest is checked when all are there."""
     try:
-        answer = store.get(key)
+        size = store.head(key)["size"]
     except FileNotFoundError:
         raise ArtefactError(file, "a file in the store", "none") from None
-    size = 0
+    if size != listed.bytes:
+        raise ArtefactError(file, f"{listed.bytes} bytes", f"{size}")
     with file.open("wb") as kept:
-        for chunk in answer.stream(min_chunk_size=CHUNK):
-            size += len(chunk)
-            if size > listed.bytes:
-                raise ArtefactError(file, f"{listed.bytes} bytes", "more")
-            kept.write(chunk)
+        for start in range(0, size, PART):
+            kept.write(store.get_range(key, start=start, end=min(start + PART, size)))
 
 
 def _credentials() -> "S3Config":

@@ -1,5 +1,6 @@
 """As much of S3 as reading takes: objects and lists of them, a bucket that refuses, and one that stumbles."""
 
+import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -60,16 +61,25 @@ class Bucket:
         bucket = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                self.do_GET()
+
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
                 authorization = self.headers.get("authorization", "")
                 status, body = bucket.answer(parts.path, parse_qs(parts.query), authorization)
+                if found := re.match(r"bytes=(\d+)-(\d+)$", self.headers.get("range", "")):
+                    first, last = map(int, found.groups())
+                    whole, body, status = len(body), body[first : last + 1], 206
                 self.send_response(status)
+                if status == 206:
+                    self.send_header("content-range", f"bytes {first}-{last}/{whole}")
                 self.send_header("content-length", str(len(body)))
                 self.send_header("etag", '"1"')
                 self.send_header("last-modified", "Sat, 21 Nov 2026 06:25:08 GMT")
                 self.end_headers()
-                self.wfile.write(body)
+                if self.command == "GET":
+                    self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 pass

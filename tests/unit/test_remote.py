@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from models import remote
 from models.artefact import Artefact, ArtefactError, Signature, Tensor
 from models.remote import fetch
 from models.store import StoreError, UnknownModel, parse, resolve
@@ -56,6 +57,15 @@ def test_an_artefact_is_fetched_and_verifies(bucket: Bucket, tmp_path: Path) -> 
     assert kept(tmp_path / "kept") == ["artefact.json", "labels.txt", "model.onnx"]
 
 
+def test_a_large_file_comes_in_parts(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "PART", 3)
+    folder = fetch(URL, "toy", "1.0.0", tmp_path)
+    assert folder is not None
+    assert (folder / "model.onnx").read_bytes() == b"weights"
+    # Its size, and its 7 bytes in threes.
+    assert bucket.asked.count("artefacts/toy/1.0.0/model.onnx") == 4
+
+
 def test_it_is_fetched_once(bucket: Bucket, tmp_path: Path) -> None:
     first = fetch(URL, "toy", "1.0.0", tmp_path)
     asked = len(bucket.asked)
@@ -77,7 +87,7 @@ def test_a_version_that_is_not_there_is_nobodys_fault(bucket: Bucket, tmp_path: 
     ("change", "says"),
     [
         ({"model.onnx": b"Weights"}, "SHA-256"),
-        ({"model.onnx": b"weights and more"}, "expected 7 bytes, got more"),
+        ({"model.onnx": b"weights and more"}, "expected 7 bytes, got 16"),
         ({"model.onnx": b"w"}, "expected 7 bytes, got 1"),
         ({"model.onnx": None}, "expected a file in the store, got none"),
         ({"artefact.json": b"{}"}, "a complete manifest"),
