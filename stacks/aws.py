@@ -29,13 +29,15 @@ from infra.aws.registry import Registry, RegistryArgs
 from infra.aws.rotation import Rotation, RotationArgs
 from infra.aws.secrets import Secrets, SecretsArgs
 from infra.aws.storage import Storage, StorageArgs
+from infra.images import Images, ImagesArgs
+from infra.platform.surroundings import CacheAt, DatabaseAt, EdgeAt, Surroundings
 from infra.serving.spec import ServingSpec
 from infra.settings import Settings
 from infra.settings.aws import Aws
+from stacks import cluster as on_any
 from stacks.outputs import tell
 
-APPS = "serving"
-"""Namespace of the apps."""
+NODE_PLATFORM = "linux/amd64"
 IMAGE = "apps"
 """Repository of the image that all apps run in."""
 TELEMETRY = "telemetry"
@@ -188,6 +190,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         here,
     )
 
+    pipelines = grants.write_objects(storage.data_arn, keys.storage, "pipelines/")
     may: dict[str, list[Statement]] = {
         "external-secrets/external-secrets": grants.read_secrets(
             [*secrets.arns.values(), database.secret_arn], keys.secrets
@@ -195,12 +198,12 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         "kube-system/aws-load-balancer-controller": grants.register_targets(edge.target_group_arn),
         "kube-system/cluster-autoscaler": grants.scale_nodes(name),
         "mlflow/mlflow": grants.write_objects(storage.data_arn, keys.storage, f"{TELEMETRY}/mlflow/"),
+        "kubeflow/ml-pipeline": pipelines,
+        "kubeflow/pipeline-runner": [*pipelines, *grants.write_objects(storage.models_arn, keys.storage)],
         "observability/loki": grants.write_objects(storage.data_arn, keys.storage, f"{TELEMETRY}/loki/"),
-        **{f"{APPS}/{spec.name}": _app_may(spec, storage, keys) for spec in specs},
+        **{f"{on_any.APPS}/{spec.name}": _app_may(spec, storage, keys) for spec in specs},
     }
-    for who, statements in may.items():
-        if statements:
-            _role(who, statements, name, cluster, here)
+    roles = {who: _role(who, statements, name, cluster, here) for who, statements in may.items() if statements}
 
     # Nothing is on the cluster before its nodes and add-ons, and all of it goes before the drain. Another issuer is
     # another cluster; a kubeconfig that merely changes must not replace what is there (pulumi-kubernetes #4019).
@@ -211,15 +214,31 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         opts=ResourceOptions(depends_on=[drain]),
     )
     there = ResourceOptions(providers=[on_cluster])
-    Disks(name, DisksArgs(keys.volumes, tags), there)
+    disks = Disks(name, DisksArgs(keys.volumes, tags), there)
+    images = Images(name, ImagesArgs(registry.urls[IMAGE], [spec.name for spec in specs], NODE_PLATFORM))
+    models_url = pulumi.Output.concat("s3://", storage.models)
+    around = Surroundings(
+        stack=stack,
+        domain=told.domain,
+        region=told.region,
+        storage_class=disks.storage_class,
+        models_url=models_url,
+        data_url=pulumi.Output.concat("s3://", storage.data),
+        logs_url=pulumi.Output.concat("s3://", storage.data, "/", TELEMETRY),
+        database=DatabaseAt(database.address, database.port, database.secret_arn),
+        cache=CacheAt(cache.url, secrets.arns["cache"]),
+        edge=EdgeAt(edge.target_group_arn, edge.security_group_id, network.vpc_id),
+        roles=roles,
+        gpu=told.nodes.gpu is not None,
+        gpu_sharing=told.nodes.gpu.gpu_sharing if told.nodes.gpu else "exclusive",
+        replicas=2 if told.redundant else 1,
+        images=images.references,
+        cluster=cluster.name,
+    )
 
-    services = {
-        "registry": registry.urls[IMAGE],
-        "postgres": database.url,
-        "redis": cache.url,
-        "models": pulumi.Output.concat("s3://", storage.models),
-    }
-    tell(edge.url, specs, services)
+    pages = on_any.deploy(around, settings, specs, there)
+    stores = {"registry": registry.urls[IMAGE], "postgres": database.url, "redis": cache.url, "models": models_url}
+    tell(edge.url, specs, {**stores, **pages})
     # Without a credential: whoever uses it asks AWS for a token of their own.
     pulumi.export("kubeconfig", cluster.kubeconfig)
 
@@ -231,7 +250,7 @@ def _role(
     namespace, _, service_account = account.partition("/")
     who = IdentityArgs(cluster.provider_arn, cluster.issuer, namespace, service_account, statements)
     # Only where two namespaces could have an account of the same name: a role's name ends at 64 signs.
-    part = f"{namespace}-{service_account}" if namespace == APPS else service_account
+    part = f"{namespace}-{service_account}" if namespace == on_any.APPS else service_account
     return Identity(f"{name}-{part}", who, opts).role_arn
 
 

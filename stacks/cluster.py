@@ -233,7 +233,9 @@ def _training(around: Surroundings, chosen: Components, stores: Stores, opts: Re
         steps = Argo("argo", ArgoArgs(kubeflow.HOME, around.replicas, kept), opts)
         kubeflow.Kubeflow(
             "kubeflow",
-            kubeflow.KubeflowArgs(kubeflow.HOME, around.domain, kept),
+            kubeflow.KubeflowArgs(
+                kubeflow.HOME, around.domain, kept, around.roles.get(f"{kubeflow.HOME}/{kubeflow.API}")
+            ),
             ResourceOptions.merge(opts, ResourceOptions(depends_on=[steps])),
         )
 

@@ -38,12 +38,14 @@ class KubeflowArgs:
     Attributes:
         namespace: of its parts and of the pipelines' steps.
         domain: of the gateway.
-        artifacts: where pipelines and what they make are kept.
+        artifacts: where pipelines and what they make are kept, with the role of their steps.
+        api_role: ARN of the IAM role that the API's pods take; none off AWS.
     """
 
     namespace: str
     domain: pulumi.Input[str]
     artifacts: Bucket
+    api_role: pulumi.Input[str] | None = None
 
 
 class Kubeflow(pulumi.ComponentResource):
@@ -66,7 +68,7 @@ class Kubeflow(pulumi.ComponentResource):
 def accounts(args: KubeflowArgs) -> list[Manifest]:
     """Who the parts are, and what each may do."""
     made = [service_account(RUNNER, args.namespace, args.artifacts.role, token=True)]
-    made.append(service_account(API, args.namespace, args.artifacts.role))
+    made.append(service_account(API, args.namespace, args.api_role))
     made += [service_account(part, args.namespace) for part in (PAGE, AGENT, SCHEDULES)]
     given = {API: rights("api"), PAGE: rights("page"), AGENT: rights("agent"), SCHEDULES: rights("schedules")}
     for account, rules in {**given, RUNNER: runner()}.items():

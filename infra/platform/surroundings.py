@@ -71,7 +71,8 @@ class Surroundings:
         roles: IRSA: ``<namespace>/<service account>`` to the ARN of its IAM role; empty off AWS. The platform looks for
             ``external-secrets/external-secrets``, ``kube-system/aws-load-balancer-controller``,
             ``kube-system/cluster-autoscaler``, ``mlflow/mlflow``, ``observability/loki``, ``kubeflow/pipeline-runner``
-            (steps of training, and Kubeflow's API: both write under ``<data_url>/pipelines``) and ``serving/<app>``.
+            (steps of training) and ``kubeflow/ml-pipeline`` (the API), which both write under ``<data_url>/pipelines``,
+            and ``serving/<app>``.
         gpu: whether there are GPU nodes (device plugin, DCGM).
         gpu_sharing: how pods share a GPU.
         replicas: of the platform's own stateless parts: 1, or 2 and more where it must survive a node.

@@ -1,6 +1,9 @@
 """The AWS stack as a whole, without a cloud: what stage and prod are made of, and what a change changes."""
 
+import dataclasses
 import json
+import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, cast
 
@@ -9,9 +12,11 @@ import pytest
 import yaml
 
 from infra import versions
+from infra.build_context import BuildContext
+from infra.platform import cert_manager
 from infra.settings import CHECKOUT, Settings, parse, serving_specs
 from infra.settings.tree import merge
-from stacks import aws
+from stacks import aws, cluster
 from tests.infra.aws.cloud import Cloud
 
 Inputs = dict[tuple[str, str], dict[str, Any]]
@@ -25,6 +30,7 @@ SUBNET = "aws:ec2/subnet:Subnet"
 NAT = "aws:ec2/natGateway:NatGateway"
 ROLE = "aws:iam/role:Role"
 GRANT = "aws:iam/rolePolicy:RolePolicy"
+ROLE_ARN = "eks.amazonaws.com/role-arn"
 HOLD_DATA = (
     DATABASE,
     CACHE,
@@ -44,15 +50,30 @@ def written(stack: str, changes: dict[str, Any]) -> Settings:
 
 
 def program(stack: str, changes: dict[str, Any] | None = None) -> Cloud:
+    """What AWS is asked for, the cluster left empty."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster, "deploy", lambda *_: {})
+        return whole(stack, changes)
+
+
+def whole(stack: str, changes: dict[str, Any] | None = None) -> Cloud:
     cloud = Cloud(stack)
     settings = written(stack, changes or {})
-    cloud.run(lambda: aws.deploy(settings, serving_specs(settings, stack)))
+    with pytest.MonkeyPatch.context() as patch:
+        # Reading the whole checkout for the image's tag is another test's business.
+        patch.setattr(BuildContext, "digest", lambda *_: "0" * 64)
+        cloud.run(lambda: aws.deploy(settings, serving_specs(settings, stack)))
     return cloud
 
 
 @cache
 def as_written(stack: str) -> Cloud:
     return program(stack)
+
+
+@cache
+def whole_as_written(stack: str) -> Cloud:
+    return whole(stack)
 
 
 def made(cloud: Cloud) -> Inputs:
@@ -62,7 +83,7 @@ def made(cloud: Cloud) -> Inputs:
 def told(monkeypatch: pytest.MonkeyPatch, stack: str) -> dict[str, pulumi.Output[Any]]:
     exported: dict[str, pulumi.Output[Any]] = {}
     monkeypatch.setattr(pulumi, "export", exported.__setitem__)
-    program(stack)
+    whole(stack)
     return exported
 
 
@@ -174,6 +195,46 @@ def test_only_the_service_account_of_an_app_takes_its_role() -> None:
     assert '"oidc.example/id/1:sub": "system:serviceaccount:serving:images"' in trust
 
 
+def entitled(cloud: Cloud) -> Iterator[tuple[str, str]]:
+    """Each service account that wants a role, as ``system:serviceaccount:<namespace>:<name>``, and the role's name."""
+
+    def within(value: Any, namespace: str) -> Iterator[tuple[str, str]]:
+        if isinstance(value, dict):
+            found = cast(dict[str, Any], value)
+            if ROLE_ARN in (found.get("annotations") or {}):
+                role = found["annotations"][ROLE_ARN].rpartition(":")[2]
+                yield f"system:serviceaccount:{found.get('namespace', namespace)}:{found['name']}", role
+            for each in found.values():
+                yield from within(each, namespace)
+
+    for typ, _, inputs in cloud.resources:
+        if typ.startswith("kubernetes:"):
+            yield from within(inputs, inputs.get("namespace", ""))
+
+
+@pytest.mark.parametrize("stack", ["stage", "prod"])
+def test_every_service_account_may_take_the_role_that_it_wants(stack: str) -> None:
+    cloud = whole_as_written(stack)
+    pairs = dict(entitled(cloud))
+    assert len(pairs) >= 8
+    for account, role in pairs.items():
+        assert f'"{account}"' in cloud.named(ROLE, role)["assumeRolePolicy"], f"{account} cannot take {role}"
+
+
+@pytest.mark.parametrize("stack", ["stage", "prod"])
+def test_no_role_is_made_that_nobody_takes(stack: str) -> None:
+    cloud = whole_as_written(stack)
+    subjects = {
+        subject
+        for typ, _, inputs in cloud.resources
+        if typ == ROLE and ":sub" in inputs["assumeRolePolicy"]
+        for subject in re.findall(r"system:serviceaccount:[a-z0-9-]+:[a-z0-9-]+", inputs["assumeRolePolicy"])
+    }
+    # EKS gives these their roles by itself, as add-ons.
+    addons = {"system:serviceaccount:kube-system:aws-node", "system:serviceaccount:kube-system:ebs-csi-controller-sa"}
+    assert subjects - addons == dict(entitled(cloud)).keys()
+
+
 def test_secrets_reach_the_cluster_through_one_account_that_reads_just_them() -> None:
     may = policy(as_written("prod"), "modelserve-prod-external-secrets")
     assert "arn:master" in may
@@ -182,24 +243,19 @@ def test_secrets_reach_the_cluster_through_one_account_that_reads_just_them() ->
 
 
 @pytest.mark.parametrize("stack", ["stage", "prod"])
-def test_the_outputs_hold_no_secret(monkeypatch: pytest.MonkeyPatch, stack: str) -> None:
+def test_the_outputs_say_where_the_apps_answer_and_no_secret(monkeypatch: pytest.MonkeyPatch, stack: str) -> None:
     exported = told(monkeypatch, stack)
-    seen: list[Any] = []
-    Cloud(stack).run(lambda: pulumi.Output.all(*exported.values()).apply(seen.extend))
-    assert {"gateway", "apps", "services", "kubeconfig"} <= exported.keys()
-    assert "generated" not in json.dumps(seen)
-
-
-def test_the_outputs_say_where_the_apps_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    exported = told(monkeypatch, "prod")
-    seen: list[Any] = []
-    Cloud("prod").run(lambda: pulumi.Output.all(exported["gateway"], exported["apps"]).apply(seen.extend))
-    assert seen[0] == "https://models.example.com"
-    assert seen[1]["ner"]["urls"] == ["https://models.example.com/ner/"]
+    seen: list[dict[str, Any]] = []
+    Cloud(stack).run(lambda: pulumi.Output.all(**exported).apply(seen.append))
+    (outputs,) = seen
+    assert outputs["apps"]["ner"]["urls"] == [f"{outputs['gateway']}/ner/"]
+    assert outputs["services"]["grafana"] == f"{outputs['gateway']}/grafana/"
+    assert "exec" in outputs["kubeconfig"]
+    assert "generated" not in json.dumps(outputs)
 
 
 def test_the_same_settings_make_the_same_stack() -> None:
-    change = Change(as_written("prod"), program("prod"))
+    change = Change(whole_as_written("prod"), whole("prod"))
     assert not change.added
     assert not change.removed
     assert not change.differs
@@ -260,6 +316,16 @@ def test_what_holds_data_stays_when_a_zone_is_added(stack: str, zones: int) -> N
         "aws:lb/loadBalancer:LoadBalancer",
         "aws:ec2/vpcEndpoint:VpcEndpoint",
     }
+
+
+def test_another_version_of_a_chart_changes_that_release_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = whole_as_written("prod")
+    newer = dataclasses.replace(cert_manager.CHART, version="99.0.0")
+    monkeypatch.setattr(cert_manager, "CHART", newer)
+    change = Change(before, whole("prod"))
+    assert change.differs == {("kubernetes:helm.sh/v3:Release", "cert-manager"): {"version"}}
+    assert not change.added
+    assert not change.removed
 
 
 def test_a_larger_database_is_the_same_database() -> None:

@@ -61,6 +61,8 @@ class Cloud(Recorder):
             ]
         if args.typ == "aws:s3/bucket:Bucket":
             outputs["bucket"] = args.name
+        if args.typ == "pulumi-python:dynamic/index:Image":
+            outputs["pinned"] = f"{args.inputs['reference']}@sha256:feed"
         return made, {"arn": f"arn:aws:made:::{args.name}", **outputs, **OUTPUTS.get(args.typ, {})}
 
     def named(self, typ: str, name: str) -> dict[str, Any]:
