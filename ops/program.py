@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 import pulumi
 import yaml
 from pulumi import _types as wire_types  # pyright: ignore[reportPrivateUsage]
+from pulumi.dynamic.dynamic import PROVIDER_KEY
 from pulumi.runtime import mocks
 
 from infra.settings import CHECKOUT, PROJECT, from_file
@@ -59,6 +60,8 @@ class Recording(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         """Keep a resource, and answer what its provider would."""
         inputs = cast(dict[str, Any], args.inputs)  # pyright: ignore[reportUnknownMemberType]
+        # The code of a resource that the program itself provides.
+        inputs.pop(PROVIDER_KEY, None)
         self.made.append(Made(args.typ, args.name, inputs))
         cls = None if args.typ.startswith(("pulumi:", f"{PROJECT}:")) else sdk.resource_class(args.typ)
         path = f"{args.typ.rpartition(':')[2]}.{args.name}"

@@ -7,12 +7,15 @@ from typing import Any
 
 # The SDK keeps the types of wire names in this module, and nowhere else.
 from pulumi import _types as wire_types  # pyright: ignore[reportPrivateUsage]
+from pulumi import dynamic
 
 
 @cache
 def resource_class(token: str) -> type | None:
-    """The class of a type token, ``aws:ec2/vpc:Vpc`` for example; None when the SDK has no such resource."""
+    """The class of a type token, ``aws:ec2/vpc:Vpc`` for example; None when there is no such resource."""
     package, module, name = token.split(":")
+    if package == "pulumi-python":
+        return _dynamic_class(f"{module}:{name}")
     where = f"pulumi_{package}".replace("-", "_")
     folder = module.partition("/")[0]
     # A module named like a keyword ends in an underscore: lambda_.
@@ -21,6 +24,18 @@ def resource_class(token: str) -> type | None:
             return getattr(importlib.import_module(path), name)
         except (ImportError, AttributeError):
             continue
+    return None
+
+
+def _dynamic_class(name: str) -> type | None:
+    """The class of a resource that the program itself provides, among those that it has imported."""
+    waiting: list[type] = [dynamic.Resource]
+    while waiting:
+        found = waiting.pop()
+        waiting += found.__subclasses__()
+        # The SDK tells it to the engine and to nobody else.
+        if vars(found).get("_resource_type_name") == name:
+            return found
     return None
 
 

@@ -90,3 +90,12 @@ def test_an_unknown_stack_is_named_with_those_there_are(tmp_path: Path) -> None:
     assert told.exit_code == 1
     assert "Pulumi.porduction.yaml" in told.stderr
     assert "prod" in told.stderr
+
+
+@pytest.mark.parametrize("stack", ["dev", "stage", "prod"])
+def test_every_stack_renders_without_credentials(stack: str, tmp_path: Path) -> None:
+    told = CliRunner().invoke(app, ["render", "--stack", stack, "--out", str(tmp_path / "out")])
+    assert told.exit_code == 0, told.output
+    objects = [yaml.safe_load(file.read_text()) for file in (tmp_path / "out/kubernetes").rglob("*.yaml")]
+    assert {"Deployment", "HTTPRoute", "NetworkPolicy", "Release"} <= {each["kind"] for each in objects}
+    assert (tmp_path / "out/aws").exists() == (stack != "dev")
