@@ -69,7 +69,7 @@ def fetch(url: str, name: str, version: str, cache: Path) -> Path | None:
     if (folder / MANIFEST).is_file():
         return folder
     store = open_store(url)
-    with _reading(url):
+    with reading(url):
         try:
             manifest = bytes(store.get(f"{name}/{version}/{MANIFEST}").bytes())
         except FileNotFoundError:
@@ -81,7 +81,7 @@ def fetch(url: str, name: str, version: str, cache: Path) -> Path | None:
     whole.mkdir(parents=True)
     try:
         for file, listed in _listed(manifest, folder / MANIFEST).items():
-            with _reading(url):
+            with reading(url):
                 _download(store, f"{name}/{version}/{file}", whole / file, listed)
         (whole / MANIFEST).write_bytes(manifest)
         Artefact.load(whole)
@@ -103,7 +103,7 @@ def versions(url: str) -> list[tuple[str, str]]:
         StoreError: the store cannot be read.
     """
     store = open_store(url)
-    with _reading(url):
+    with reading(url):
         names = store.list_with_delimiter()["common_prefixes"]
         found = [folder for name in names for folder in store.list_with_delimiter(name)["common_prefixes"]]
     return sorted((folder.split("/")[-2], folder.split("/")[-1]) for folder in found)
@@ -158,16 +158,17 @@ def _credentials() -> "S3Config":
 
 
 @contextmanager
-def _reading(url: str) -> Iterator[None]:
+def reading(url: str) -> Iterator[None]:
+    """Failures of a store as `StoreError`; what is not there stays a ``FileNotFoundError``."""
     try:
         yield
     except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
         raise StoreError(
             f"{url} refuses us: {_first_line(error)}.\n"
-            "  Let the app's role or key read it, and list it: s3:GetObject and s3:ListBucket."
+            "  Let the role or key read and list it, s3:GetObject and s3:ListBucket; to publish also s3:PutObject."
         ) from error
     except BaseError as error:
-        raise StoreError(f"{url} cannot be read: {_first_line(error)}.\n  Is AWS_ENDPOINT_URL right?") from error
+        raise StoreError(f"{url} cannot be reached: {_first_line(error)}.\n  Is AWS_ENDPOINT_URL right?") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -15,8 +15,8 @@ PORT = 8080
 PRE_STOP_S = 5
 """How long a pod that has to go still takes requests: until every proxy knows that it goes."""
 STARTUP_PERIOD_S = 2
-USER = 10001
-"""Nobody on a node has it."""
+USER = 65532
+"""The image's own."""
 
 TMP, CACHE, SECRETS = "/tmp", "/var/cache/modelserve", "/var/run/secrets/modelserve"  # noqa: S108 - a volume of its own
 TMP_MIB = 1024

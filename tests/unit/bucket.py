@@ -1,4 +1,4 @@
-"""As much of S3 as reading takes: objects and lists of them, a bucket that refuses, and one that stumbles."""
+"""As much of S3 as artefacts take: objects and lists of them, a bucket that refuses, and one that stumbles."""
 
 import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +14,7 @@ class Bucket:
     Attributes:
         objects: content by key.
         asked: keys that were asked for, in order.
+        put: keys that were written, in order.
         readers: ids of the keys that may read; empty lets everybody.
         stumbles: how many requests still get 503.
     """
@@ -21,6 +22,7 @@ class Bucket:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.asked: list[str] = []
+        self.put: list[str] = []
         self.readers: set[str] = set()
         self.stumbles = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -61,6 +63,15 @@ class Bucket:
         bucket = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_PUT(self) -> None:
+                key = unquote(urlsplit(self.path).path).removeprefix("/models/")
+                bucket.put.append(key)
+                bucket.objects[key] = self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(200)
+                self.send_header("etag", '"1"')
+                self.send_header("content-length", "0")
+                self.end_headers()
+
             def do_HEAD(self) -> None:
                 self.do_GET()
 
