@@ -59,7 +59,7 @@ class Recording(mocks.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         """Keep a resource, and answer what its provider would."""
-        inputs = cast(dict[str, Any], args.inputs)  # pyright: ignore[reportUnknownMemberType]
+        inputs = cast(dict[str, Any], _whole(args.inputs))  # pyright: ignore[reportUnknownMemberType]
         # The code of a resource that the program itself provides.
         inputs.pop(PROVIDER_KEY, None)
         self.made.append(Made(args.typ, args.name, inputs))
@@ -70,6 +70,15 @@ class Recording(mocks.Mocks):
     def call(self, args: mocks.MockCallArgs) -> Any:  # noqa: ANN401 - never returns
         """Refuse: what a provider looks up has no name yet."""
         raise NotImplementedError(f"The program calls {args.token}, which only a provider could answer.")
+
+
+def _whole(value: object) -> object:
+    """The engine's protocol has no whole numbers, which Kubernetes insists on, and no order of keys."""
+    if isinstance(value, dict):
+        return {key: _whole(each) for key, each in sorted(cast(dict[str, object], value).items())}
+    if isinstance(value, list):
+        return [_whole(each) for each in cast(list[object], value)]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _told(typ: type, path: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,15 +77,13 @@ def _file(made: Made) -> tuple[Path, str]:
     if found := manifest(made):
         metadata = found["metadata"]
         folder = Path("kubernetes") / metadata.get("namespace", "cluster")
-        return folder / f"{found['kind'].lower()}-{_plain(metadata['name'])}.yaml", yaml.safe_dump(
-            dict(found), sort_keys=False
-        )
+        text = yaml.safe_dump(dict(found), sort_keys=False)
+        return folder / f"{found['kind'].lower()}-{_plain(metadata['name'])}.yaml", text
     package, module, name = made.type.split(":")
     told = {"type": made.type, "name": made.name, "properties": made.properties}
     folder = Path(package) / module.partition("/")[0]
-    return folder / f"{name}-{_plain(made.name)}.json", json.dumps(
-        told, indent=2, sort_keys=True, default=_asset
-    ) + "\n"
+    text = json.dumps(told, indent=2, sort_keys=True, default=_asset) + "\n"
+    return folder / f"{name}-{_plain(made.name)}.json", text
 
 
 def _asset(value: object) -> object:

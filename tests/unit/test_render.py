@@ -79,6 +79,16 @@ def test_a_certificate_has_a_proof_for_each_of_its_names() -> None:
     assert names == [f"${{Certificate.door.domainValidationOptions[{at}].resourceRecordName}}" for at in (0, 1)]
 
 
+def test_whole_numbers_stay_whole_and_keys_keep_an_order() -> None:
+    def volume() -> None:
+        ec2.Vpc("network", cidr_block="10.0.0.0/16", ipv4_netmask_length=16, tags={"b": "1", "a": "2"})
+
+    [made] = recorded(volume)
+    assert made.properties["ipv4NetmaskLength"] == 16
+    assert isinstance(made.properties["ipv4NetmaskLength"], int)
+    assert list(made.properties["tags"]) == ["a", "b"]
+
+
 def test_processes_of_this_machine_have_nothing_to_render(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["render", "--stack", "local", "--out", str(tmp_path)])
     assert told.exit_code == 1
@@ -97,5 +107,6 @@ def test_every_stack_renders_without_credentials(stack: str, tmp_path: Path) -> 
     told = CliRunner().invoke(app, ["render", "--stack", stack, "--out", str(tmp_path / "out")])
     assert told.exit_code == 0, told.output
     objects = [yaml.safe_load(file.read_text()) for file in (tmp_path / "out/kubernetes").rglob("*.yaml")]
-    assert {"Deployment", "HTTPRoute", "NetworkPolicy", "Release"} <= {each["kind"] for each in objects}
+    assert {"Deployment", "HTTPRoute", "NetworkPolicy"} <= {each["kind"] for each in objects}
+    assert (tmp_path / "out/kubernetes/helm.sh/Release-istiod.json").exists()
     assert (tmp_path / "out/aws").exists() == (stack != "dev")
