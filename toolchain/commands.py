@@ -92,6 +92,7 @@ def lock() -> None:
         # What the image has is what the tests ran with.
         ("serve", ["--group", "pyproject.toml:serve", "--constraints", "toolchain/locks/dev.txt"], ""),
         ("policies", ["policies/pyproject.toml", "--group", "policies/pyproject.toml:dev"], ""),
+        ("clients", ["--group", "pyproject.toml:clients"], ""),
         ("build", ["-"], build),
         ("uv", ["-"], _pinned("uv")),
         ("go", ["-"], _pinned("go")),

@@ -68,13 +68,17 @@ def make_environment(venv: Path, lock: str, effort: str) -> None:
 
 def ensure_policies() -> None:
     """Have the environment of the policy pack, which is one of its own."""
-    venv, lock = places.POLICIES / ".venv", places.LOCKS / "policies.txt"
-    stamp = venv / "modelserve-setup"
+    ensure_environment(places.POLICIES / ".venv", "policies", "seconds, 170 MB")
+
+
+def ensure_environment(venv: Path, lock: str, effort: str) -> None:
+    """As ``make_environment``; does nothing where the environment is what the lock says."""
+    stamp, file = venv / "modelserve-setup", places.LOCKS / f"{lock}.txt"
     # An environment knows its own path: one that was copied along with a checkout is made again.
-    wanted = hashlib.sha256(f"{venv}\n".encode() + lock.read_bytes()).hexdigest()
+    wanted = hashlib.sha256(f"{venv}\n".encode() + file.read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    make_environment(venv, "policies", "seconds, 170 MB")
+    make_environment(venv, lock, effort)
     stamp.write_text(wanted)
 
 

@@ -1,0 +1,1 @@
+"""Clients of others, unchanged, against apps in processes of their own."""
