@@ -59,7 +59,7 @@ class Recording(mocks.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         """Keep a resource, and answer what its provider would."""
-        inputs = cast(dict[str, Any], _whole(args.inputs))  # pyright: ignore[reportUnknownMemberType]
+        inputs = cast(dict[str, Any], _whole(cast(object, args.inputs)))  # pyright: ignore[reportUnknownMemberType]
         # The code of a resource that the program itself provides.
         inputs.pop(PROVIDER_KEY, None)
         self.made.append(Made(args.typ, args.name, inputs))
