@@ -31,6 +31,7 @@ from infra.platform.argo import RUNNER, Argo, ArgoArgs
 from infra.platform.bucket import Bucket
 from infra.platform.gateway_api import GatewayApi
 from infra.platform.gpu import Gpu, GpuArgs
+from infra.platform.index import Index, IndexArgs
 from infra.platform.logs import Logs, LogsArgs
 from infra.platform.namespace import METRICS, Namespace, NamespaceArgs, Quota
 from infra.platform.surroundings import Surroundings
@@ -91,6 +92,7 @@ def deploy(
         login.LoginArgs(gateway.HOME, around.replicas, [page.path for page in shown]),
         after(homes[gateway.HOME], meshed),
     )
+    Index("index", IndexArgs(gateway.HOME, around.domain, around.replicas, specs), after(homes[gateway.HOME], routes))
 
     watching = monitoring.Monitoring(
         "monitoring",
@@ -102,7 +104,6 @@ def deploy(
             around.replicas,
             told.retention_days,
             asked.password,
-            told.admin_emails,
             chosen.logs,
             chosen.tracing,
         ),

@@ -1,6 +1,5 @@
 """Metrics, alerts and pictures of both: Prometheus, Alertmanager, Grafana."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +46,6 @@ class MonitoringArgs:
         replicas: of Prometheus and Alertmanager.
         retention_days: how long metrics are kept.
         password: of Grafana's admin; a secret.
-        emails: who hears of alerts.
         logs: whether Loki is there for Grafana to ask.
         traces: whether Jaeger is.
     """
@@ -59,7 +57,6 @@ class MonitoringArgs:
     replicas: int
     retention_days: int
     password: pulumi.Output[str]
-    emails: Sequence[str] = ()
     logs: bool = True
     traces: bool = True
 

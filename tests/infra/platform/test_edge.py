@@ -1,6 +1,7 @@
 """The one way in, and who may see what lies behind it."""
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -55,13 +56,21 @@ def test_every_page_of_the_platform_asks_who_calls(cluster: Any) -> None:
     pages = {
         match["path"]["value"]
         for one in cluster().objects("HTTPRoute")
-        if one["metadata"]["namespace"] != "serving"
+        if one["metadata"]["namespace"] not in ("serving", "istio-ingress")
         for spec in one["spec"]["rules"]
         for match in spec["matches"]
     }
     assert len(pages) >= 3
     assert guarded["action"] == "CUSTOM"
     assert set(to["operation"]["paths"]) == {pattern for page in pages for pattern in (page, f"{page}/*")}
+
+
+def test_the_gateway_lists_the_apps_to_everybody() -> None:
+    [route] = [one for one in dev().objects("HTTPRoute") if one["metadata"]["namespace"] == "istio-ingress"]
+    assert [match["path"] for match in route["spec"]["rules"][0]["matches"]] == [{"type": "Exact", "value": "/"}]
+    known = json.loads(dev().object("ConfigMap", "index")["data"]["index.json"])["apps"]
+    assert {"classifier", "images"} <= {one["name"] for one in known}
+    assert {"name", "summary", "paths", "docs", "versions"} == set(known[0])
 
 
 def test_the_gateway_asks_a_login_that_is_there() -> None:
