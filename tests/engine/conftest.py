@@ -9,7 +9,11 @@ from tests.engine.cluster import empty_cluster
 from tests.engine.project import Project, Run
 from toolchain.setup import ensure_policies
 
-EDITS = {"stage": ("aws.database.max_storage_gib", 150), "prod": ("aws.requests_per_minute", 900)}
+EDITS = {
+    "dev": ("platform.retention_days", 30),
+    "stage": ("aws.database.max_storage_gib", 150),
+    "prod": ("aws.requests_per_minute", 900),
+}
 """One setting of each stack, and another value for it."""
 
 
@@ -62,7 +66,7 @@ def cluster() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="session", params=["stage", "prod"])
+@pytest.fixture(scope="session", params=["dev", "stage", "prod"])
 def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cluster: str) -> Life:
     """The life of each stack."""
     return Life(Project(tmp_path_factory.mktemp(request.param), request.param, cluster))

@@ -15,11 +15,12 @@ import yaml
 
 from infra.settings import CHECKOUT
 from tests.checkout import clone
+from tests.infra.kind.machine import COMMANDS, EMPTY
 from tests.providers.kept import ANSWERS, FAULTS, Cloud
 from tests.providers.server import CLOUD
 
-COMMANDS = Path(__file__).parent / "bin"
-"""``aws`` and ``docker``, as far as the stacks call them."""
+AWS = Path(__file__).parent / "bin"
+"""``aws``, which lets one into the cluster too."""
 STAND_INS = CHECKOUT / "tests" / "providers" / "bin"
 
 RUN_S = 300
@@ -58,7 +59,8 @@ class Run:
         for event in self._events():
             for kind in ("diagnosticEvent", "policyEvent"):
                 found = event.get(kind, {})
-                told += [found.get("policyName", ""), found.get("message", "")]
+                if found.get("severity") != "debug":
+                    told += [found.get("policyName", ""), found.get("message", "")]
         return "\n".join(filter(None, [*told, *self._other_lines()]))
 
     def _events(self) -> Iterator[dict[str, Any]]:
@@ -91,6 +93,8 @@ class Project:
         self.stack = stack
         self.cloud = Cloud(root / "cloud")
         self._backend = root / "state"
+        self._machine = root / "machine.json"
+        self._machine.write_text(json.dumps(EMPTY))
         for folder in (self.root, self.cloud.folder, self._backend):
             folder.mkdir()
         clone(self.root)
@@ -171,7 +175,7 @@ class Project:
 
     @cached_property
     def _environment(self) -> dict[str, str]:
-        path = (STAND_INS, COMMANDS, CHECKOUT / ".venv" / "bin", os.environ["PATH"])
+        path = (STAND_INS, AWS, COMMANDS, CHECKOUT / ".venv" / "bin", os.environ["PATH"])
         return os.environ | {
             "PATH": os.pathsep.join(map(str, path)),
             "PULUMI_BACKEND_URL": self._backend.as_uri(),
@@ -182,4 +186,5 @@ class Project:
             "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
             "PYTHONPATH": str(self.root),
             CLOUD: str(self.cloud.folder),
+            "FAKE_DOCKER": str(self._machine),
         }

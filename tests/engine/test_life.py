@@ -25,6 +25,7 @@ def test_a_second_up_changes_nothing(life: Life) -> None:
 
 def test_a_changed_setting_changes_what_it_says_and_nothing_else(life: Life) -> None:
     expected = {
+        "dev": {("update", "Release", "loki"), ("update", "Release", "monitoring")},
         "stage": {("update", "Instance", "modelserve-stage")},
         "prod": {("update", "WebAcl", "modelserve-prod")},
     }

@@ -45,6 +45,7 @@ def test_up_goes_on_where_one_that_was_cut_short_ended(stage: Project, fate: str
     made = {(thing.type, thing.id) for thing in stage.cloud.things()}
     assert made
     stage.break_making()
-    assert stage.up("--skip-preview").ok
+    healed = stage.up("--skip-preview")
+    assert healed.ok, healed.said
     assert made < {(thing.type, thing.id) for thing in stage.cloud.things()}
     assert stage.up("--skip-preview").changes == set()
