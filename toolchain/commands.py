@@ -122,6 +122,9 @@ def _prepare(stack: str) -> None:
 
 def _held(stack: str) -> list[str]:
     """A stack, and the policies that it is held to; what it is spared is in its file, if it has one."""
+    if plugins.target(stack) == "local":
+        # No rule is about processes on one machine; the pack's environment would be 170 MB of a first `make up`.
+        return ["--stack", stack]
     ensure_policies()
     spared = places.POLICIES / "stacks" / f"{stack}.json"
     settings = ["--policy-pack-config", str(spared)] if spared.exists() else []
