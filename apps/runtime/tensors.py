@@ -51,7 +51,7 @@ class TensorHandler:
             names = ", ".join(tensor.name for tensor in self.inputs)
             raise Problem(422, "invalid-request", f"An instance must be an object with {names}.")
         row: Row = dict(value)
-        if not all(isinstance(one, np.ndarray | np.generic) for one in row.values()):
+        if not row or not all(isinstance(one, np.ndarray | np.generic) for one in row.values()):
             row = {name: array[0] for name, array in read(_described(value, self.inputs), self.inputs, None).items()}
         for name, array in row.items():
             if max(np.shape(array), default=0) > self._max_axis:
