@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLis
 REQUEST_LIMIT_BYTES = 3 * 1024 * 1024
 """kube-apiserver's own (``MaxRequestBodyBytes``)."""
 
-START_S = 60
+START_S = 180
 """A definition takes a second on a quiet machine; a busy one gets its time."""
 
 
@@ -76,6 +77,7 @@ class Api:
             timeout=60,
         )
         self._kinds: dict[tuple[str, str], Kind] = {}
+        self._defining = threading.Lock()
 
     def __enter__(self) -> "Api":
         return self
@@ -138,8 +140,10 @@ class Api:
             UnknownKindError: it serves no such kind.
         """
         version, kind = str(manifest["apiVersion"]), str(manifest["kind"])
-        if not self._serves(version, kind) and not self._define(version, kind):
-            raise UnknownKindError(f"{named(manifest)}: the server knows no {kind} of {version}")
+        # One thread asks for the kind; the others find it served.
+        with self._defining:
+            if not self._serves(version, kind) and not self._define(version, kind):
+                raise UnknownKindError(f"{named(manifest)}: the server knows no {kind} of {version}")
         served, metadata = self._kinds[version, kind], manifest["metadata"]
         root = f"/apis/{version}" if "/" in version else f"/api/{version}"
         if served.namespaced:
@@ -156,12 +160,19 @@ class Api:
         file = crds.ensure() / crds.file_name(version.partition("/")[0], kind)
         if not file.exists():
             return False
-        answer = self.http.post(
-            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-            headers={"Content-Type": "application/yaml"},
-            content=_compact(file.read_bytes()),
-        )
-        assert answer.is_success or answer.status_code == httpx.codes.CONFLICT, f"{file}: {answer.text}"
+        definition = _compact(file.read_bytes())
+
+        def made() -> bool:
+            answer = self.http.post(
+                "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+                headers={"Content-Type": "application/yaml"},
+                content=definition,
+            )
+            assert answer.status_code not in (400, 422), f"{file}: {answer.text}"
+            # A busy server runs out of time, and is asked again.
+            return answer.is_success or answer.status_code == httpx.codes.CONFLICT
+
+        until(made, f"{kind} of {version} is defined", START_S)
         until(lambda: self._serves(version, kind), f"{kind} of {version} is served", START_S)
         return True
 
