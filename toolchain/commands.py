@@ -96,6 +96,7 @@ def lock() -> None:
         ("build", ["-"], build),
         ("uv", ["-"], _pinned("uv")),
         ("go", ["-"], _pinned("go")),
+        ("etcd", ["-"], _pinned("etcd")),
     ):
         lock_file = f"toolchain/locks/{name}.txt"
         command = [uv, "pip", "compile", "--quiet", *source, "--output-file", lock_file]
