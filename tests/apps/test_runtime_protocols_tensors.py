@@ -10,9 +10,12 @@ import onnx
 import pytest
 from fastapi import APIRouter
 from onnx import TensorProto, helper
+from prometheus_client import CollectorRegistry
 
 from apps.runtime.app import App
+from apps.runtime.cache import Cache
 from apps.runtime.engine import Session, open_session
+from apps.runtime.metrics import ModelMetrics
 from apps.runtime.model import ServedModel
 from apps.runtime.tensors import TensorHandler
 from models.artefact import Artefact, Signature, Tensor
@@ -157,6 +160,16 @@ async def test_a_graph_of_one_row_a_run_takes_many(tmp_path: Path, ran: list[tup
         answer = await infer(client, tensor("x", [[1.0, 2.0], [3.0, 4.5]], datatype="FP32"))
     assert answer.json()["outputs"][0]["data"] == [1.0, 2.0, 3.0, 4.5]
     assert {shape[0] for shape in ran} == {1}
+
+
+def test_answers_are_kept_by_every_byte_of_a_row_and_by_its_type(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"x": [2]}, TensorProto.FLOAT, "FP32")
+    kept = Cache("adder", tmp_path / "url", settings_for(tmp_path), ModelMetrics(CollectorRegistry()))
+    rows = [[1.0, np.nan], [1.0, np.inf], [1.0, 2.0], [[1.0], [2.0]]]
+    arrays = [np.array(row, dtype) for row in rows for dtype in ("<f4", "<f8")]
+    artefact = Artefact.load(folder)
+    keys = {kept.key(artefact, "columns", {}, [{"x": array}]) for array in [*arrays, *arrays]}
+    assert len(keys) == len(arrays)
 
 
 def test_a_graph_without_batch_axis_is_not_served(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """What a user gets from a platform that is up, through the gateway."""
 
+import json
+
 import httpx
+import numpy as np
 import pytest
 from skimage import data
 
@@ -72,7 +75,29 @@ def test_names_in_a_text_are_found_where_they_stand(platform: Platform) -> None:
     assert {text[each["start"] : each["end"]] for each in found} >= {"Angela Merkel", "Siemens", "Munich"}
 
 
-@pytest.mark.parametrize("app", ["detector", "classifier", "ner"])
+def test_a_sequence_goes_through_transformer_and_predictor(platform: Platform) -> None:
+    url = f"{platform.gateway}/bert-sentiment/v1/models/bert-sentiment:predict"
+    found = [
+        httpx.post(url, json={"sequence": text}).json()["predictions"][0] for text in ("I love it.", "Awful food.")
+    ]
+    assert [one["label"] for one in found] == ["POSITIVE", "NEGATIVE"]
+
+
+def test_raw_tensors_pass_the_gateway_both_ways(platform: Platform) -> None:
+    names, row = ("input_ids", "attention_mask", "token_type_ids"), np.array([101, 2204, 102], "<i8")
+    of_row = {"datatype": "INT64", "shape": [1, 3], "parameters": {"binary_data_size": row.nbytes}}
+    said = {"inputs": [{"name": name, **of_row} for name in names], "parameters": {"binary_data_output": True}}
+    head = json.dumps(said).encode()
+    answer = httpx.post(
+        f"{platform.gateway}/bert-sentiment-predictor/v2/models/bert-sentiment-predictor/infer",
+        content=head + row.tobytes() + np.ones_like(row).tobytes() + np.zeros_like(row).tobytes(),
+        headers={"inference-header-content-length": str(len(head)), "content-type": "application/octet-stream"},
+    )
+    logits = np.frombuffer(answer.content[int(answer.headers["inference-header-content-length"]) :], "<f4")
+    assert logits.argmax() == 1
+
+
+@pytest.mark.parametrize("app", ["bert-sentiment", "bert-sentiment-predictor", "detector", "classifier", "ner"])
 def test_every_model_app_has_the_common_routes(platform: Platform, app: str) -> None:
     for path in ("health", "ready", "metrics", "model/info", "docs", "redoc", "openapi.json", "v1/models", "v2"):
         assert httpx.get(f"{platform.gateway}/{app}/{path}").status_code == 200, path
