@@ -1,11 +1,21 @@
 """A machine whose ``docker``, ``kind``, ``kubectl`` and ``aws`` are programs of ours that record what they are told."""
 
+import io
 import json
+import os
+import runpy
+import subprocess
 import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
+
+from infra import docker
 
 COMMANDS = Path(__file__).parent / "bin"
 
@@ -25,6 +35,8 @@ EMPTY: dict[str, Any] = {
 class Machine:
     """What is on it, which a test may look at and change.
 
+    Its programs run in the test's own process, which takes milliseconds; a process that a test starts has them on PATH.
+
     Attributes:
         folder: the stack's files.
     """
@@ -38,10 +50,29 @@ class Machine:
         # What the programs run on: a python3 on PATH may be one that looks for another one first.
         for program in (*COMMANDS.iterdir(), Path(sys.executable).with_name("python3")):
             (self._path / program.name).symlink_to(program)
+        monkeypatch.setattr(docker, "subprocess", SimpleNamespace(run=self._run))
         monkeypatch.setenv("PATH", str(self._path))
         monkeypatch.setenv("FAKE_DOCKER", str(self._file))
         monkeypatch.delenv("DOCKER_CONFIG", raising=False)
         monkeypatch.setenv("HOME", str(tmp_path))
+
+    def _run(
+        self, command: tuple[str, ...], *, input: str | None, env: Mapping[str, str] | None, **_: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """What ``subprocess.run`` does."""
+        program, told, status = self._path / command[0], io.StringIO(), ""
+        if not program.exists():
+            raise FileNotFoundError(command[0])
+        with (
+            mock.patch.dict(os.environ, env or os.environ, clear=True),
+            mock.patch.multiple(sys, argv=list(command), stdin=io.StringIO(input)),
+            redirect_stdout(told),
+        ):
+            try:
+                runpy.run_path(str(program), run_name="__main__")
+            except SystemExit as end:
+                status = str(end)
+        return subprocess.CompletedProcess(command, bool(status), told.getvalue(), status)
 
     def has(self, **facts: Any) -> None:
         """Change what is the case."""

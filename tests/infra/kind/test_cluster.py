@@ -1,6 +1,7 @@
 """A Kind cluster: made once, told from those of others, joined to its registry, and gone without a trace."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 
 from infra.kind.cluster import ClusterProvider
 from infra.kind.registry import RegistryProvider
+from infra.local import ports
 from infra.local.home import LocalError
 from tests.infra.kind.machine import Machine
 
@@ -40,9 +42,10 @@ def interrupted(machine: Machine) -> None:
 
 
 def test_it_is_made_as_asked_and_listens_on_this_machine_alone(machine: Machine) -> None:
-    created(machine, published={"28080": 30080.0})
+    (port,) = ports.choose(1, start=os.getpid(), taken=())
+    created(machine, published={str(port): 30080.0})
     config = yaml.safe_load(machine.state()["config"])
-    mapping = {"listenAddress": "127.0.0.1", "hostPort": 28080, "containerPort": 30080}
+    mapping = {"listenAddress": "127.0.0.1", "hostPort": port, "containerPort": 30080}
     assert config["nodes"] == [
         {"role": "control-plane", "image": "kindest/node:v1", "extraPortMappings": [mapping]},
     ]
