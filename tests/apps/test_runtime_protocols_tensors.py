@@ -1,6 +1,8 @@
 """A graph served by the tensors of its own signature."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import numpy as np
 import onnx
 import pytest
 from fastapi import APIRouter
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from prometheus_client import CollectorRegistry
 
@@ -179,3 +183,39 @@ def test_a_graph_without_batch_axis_is_not_served(tmp_path: Path) -> None:
     broken = Artefact(**vars(artefact) | {"signature": Signature((bare,), artefact.signature.outputs)})
     with pytest.raises(ValueError, match="x has no batch axis"):
         TensorHandler(broken, folder, session, 6)
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[dict[str, Any], bytes], httpx.Response]]:
+    """Posts raw tensors to one app, whatever number of examples there are."""
+    store = tmp_path_factory.mktemp("store")
+    write(store, {"a": ["length"], "b": ["length"]}, TensorProto.INT64, "INT64")
+
+    async def post(client: httpx.AsyncClient, said: dict[str, Any], raw: bytes) -> httpx.Response:
+        head = json.dumps(said).encode()
+        return await client.post(INFER, content=head + raw, headers={"inference-header-content-length": str(len(head))})
+
+    with asyncio.Runner() as loop:
+        app = serving("adder", app_of(store, []), settings_for(store, queue=8))
+        client = loop.run(app.__aenter__())
+        yield lambda said, raw: loop.run(post(client, said, raw))
+        loop.run(app.__aexit__(None, None, None))
+
+
+SIZE = st.integers(-1, 3) | st.integers()
+
+
+@settings(deadline=None)
+@given(
+    shapes=st.tuples(*[st.just([1, 2]) | st.lists(SIZE, max_size=3)] * 2),
+    sizes=st.tuples(*[st.just(16) | SIZE] * 2),
+    raw=st.just(bytes(32)) | st.binary(max_size=40),
+)
+def test_no_raw_numbers_make_it_fail(
+    ask: Callable[[dict[str, Any], bytes], httpx.Response], shapes: Any, sizes: Any, raw: bytes
+) -> None:
+    inputs = [
+        {"name": name, "datatype": "INT64", "shape": shape, "parameters": {"binary_data_size": size}}
+        for name, shape, size in zip(("a", "b"), shapes, sizes, strict=True)
+    ]
+    assert ask({"inputs": inputs}, raw).status_code in (200, 400, 422)
