@@ -182,6 +182,9 @@ class Project:
             "PULUMI_CONFIG_PASSPHRASE": "only for this test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            # The state at the end of a run, not twice for each resource: most of the time goes into that.
+            "PULUMI_EXPERIMENTAL": "true",
+            "PULUMI_SKIP_CHECKPOINTS": "true",
             # The same events as from an update, instead of a summary of its own.
             "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
             "PYTHONPATH": str(self.root),
