@@ -12,8 +12,8 @@ from infra.platform.pages import MLFLOW, route
 from infra.platform.workload import Container, deployment, disruption_budget, service, service_account
 
 NAME, PORT = MLFLOW.service, MLFLOW.port
-URL = f"http://{NAME}.{MLFLOW.namespace}.svc.cluster.local:{PORT}{MLFLOW.path}"
-"""What clients in the cluster give as tracking URI."""
+HOST = f"{NAME}.{MLFLOW.namespace}.svc.cluster.local:{PORT}"
+"""What it is called in the cluster; its tracking URI is ``http://<this>/mlflow``."""
 NAMESPACE = NamespaceArgs([Allow("clients", (PORT,), ("istio-ingress", "kubeflow", "serving"), {"app": NAME})])
 
 
@@ -50,11 +50,12 @@ def manifests(args: MlflowArgs) -> list[Manifest]:
     """Server, account, way in."""
     bucket = args.artifacts
     outside = pulumi.Output.from_input(args.url).apply(lambda url: url.removeprefix("https://"))
-    hosts = pulumi.Output.concat(outside, f",{NAME}.{MLFLOW.namespace}.svc.cluster.local:{PORT}")
+    hosts = pulumi.Output.concat(outside, f",{HOST}")
     env: dict[str, pulumi.Input[str]] = {
         "MLFLOW_ARTIFACTS_DESTINATION": bucket.url,
         # Refuses calls by any other name, so that no page elsewhere can make a browser call it.
         "MLFLOW_SERVER_ALLOWED_HOSTS": hosts,
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": args.url,
         "AWS_DEFAULT_REGION": bucket.region,
         "HOME": "/tmp",  # noqa: S108 - the container's own
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -84,6 +85,10 @@ def manifests(args: MlflowArgs) -> list[Manifest]:
     )
     pods = deployment(NAME, args.namespace, container, replicas=args.replicas, volumes=volumes, account=NAME)
     pods["spec"]["template"]["spec"]["automountServiceAccountToken"] = False
+    [server] = pods["spec"]["template"]["spec"]["containers"]
+    for probe in ("readinessProbe", "livenessProbe"):
+        # The kubelet calls by the pod's address, which is none of the names.
+        server[probe]["httpGet"]["httpHeaders"] = [{"name": "Host", "value": HOST}]
     made = [
         service_account(NAME, args.namespace, bucket.role),
         pods,

@@ -111,7 +111,8 @@ def limits(name: str) -> Manifest:
                 {
                     "type": "Container",
                     "defaultRequest": {"cpu": "50m", "memory": "64Mi"},
-                    "default": {"memory": "1Gi"},
+                    # A container that asks for more has to say its limit itself.
+                    "default": {"memory": "4Gi"},
                 }
             ]
         },

@@ -14,8 +14,6 @@ from infra.platform.workload import Container, deployment, disruption_budget, se
 
 COLLECTOR, JAEGER, GRPC, HTTP, PAGE, HEALTH = "otel-collector", "jaeger", 4317, 4318, 16686, 13133
 ADDRESS = (f"{COLLECTOR}.{HOME}.svc.cluster.local", GRPC)
-ENDPOINT = f"http://{COLLECTOR}.{HOME}.svc.cluster.local:{HTTP}"
-"""Where apps send traces (OTLP over HTTP)."""
 KEPT = 50_000
 """Traces in Jaeger's memory, the latest; some 500 MB."""
 

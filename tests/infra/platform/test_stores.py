@@ -116,7 +116,16 @@ def test_mlflow_answers_under_its_path_and_to_its_names_alone() -> None:
     told = {one["name"]: one.get("value") for one in container["env"]}
     assert "--static-prefix=/mlflow" in container["args"]
     assert told["MLFLOW_SERVER_ALLOWED_HOSTS"] == "127.0.0.1.sslip.io:8443,mlflow.mlflow.svc.cluster.local:5000"
-    assert container["readinessProbe"]["httpGet"]["path"] == "/mlflow/health"
+    assert told["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] == "https://127.0.0.1.sslip.io:8443"
+
+
+def test_mlflow_is_probed_by_a_name_that_it_answers_to() -> None:
+    [container] = dev().object("Deployment", "mlflow")["spec"]["template"]["spec"]["containers"]
+    hosts = next(one["value"] for one in container["env"] if one["name"] == "MLFLOW_SERVER_ALLOWED_HOSTS")
+    for probe in ("readinessProbe", "livenessProbe"):
+        asked = container[probe]["httpGet"]
+        assert asked["path"] == "/mlflow/health"
+        assert asked["httpHeaders"][0]["value"] in hosts.split(",")
 
 
 def test_gpus_are_shared_as_told_and_only_where_there_are_any() -> None:
