@@ -1,41 +1,27 @@
-"""Puts artefacts into an object store, where clusters find them: ``python -m models.publish s3://bucket/prefix``.
+"""Puts artefacts into an object store, where clusters find them."""
 
-Calling again costs little: a version that is there already is left alone, and never changed.
-"""
-
-import argparse
-import sys
-from collections.abc import Sequence
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 from obstore.store import ObjectStore
 
 from models.artefact import MANIFEST, Artefact, ArtefactError
-from models.remote import open_store, reading
-from models.store import StoreError, default_stores
+from models.remote import reading
+from models.store import StoreError
 
 UPLOAD_S = 900
 """For one file: the largest artefact, 100 MB, at 1 Mbit/s."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Publish every artefact of the project, made or committed; 1 when one is broken or the store refuses."""
-    parser = argparse.ArgumentParser(prog="python -m models.publish", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("store", help="URL of the object store, for example s3://bucket/prefix")
-    url = parser.parse_args(arguments).store
-    folders = [file.parent for store in default_stores() for file in sorted(store.glob(f"[!.]*/[!.]*/{MANIFEST}"))]
-    try:
-        for folder in folders:
-            done = "published" if publish(folder, url) else "there"
-            print(f"{folder.parent.name} {folder.name}: {done}", flush=True)
-    except (ArtefactError, StoreError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-def publish(folder: Path, url: str) -> bool:
+def publish(folder: Path, store: ObjectStore, url: str, tell: Callable[[str, int], None] = lambda *_: None) -> bool:
     """Put one artefact into a store, its manifest last, so that nobody finds half of it.
+
+    Args:
+        folder: ``<store>/<name>/<version>/`` on this machine; verified first.
+        store: where it goes.
+        url: of the store, for messages.
+        tell: is called with name and bytes of each file that has arrived.
 
     Returns:
         Whether it was not there yet.
@@ -45,26 +31,29 @@ def publish(folder: Path, url: str) -> bool:
         StoreError: the store cannot be read or written.
     """
     artefact = Artefact.load(folder)
-    manifest = (folder / MANIFEST).read_bytes()
-    store = open_store(url, answer_s=UPLOAD_S)
     place = f"{artefact.name}/{artefact.version}"
     with reading(url):
-        if there := _present(store, f"{place}/{MANIFEST}"):
-            if there != manifest:
-                raise ArtefactError(folder, f"what {url} has under {place}", "another", "A version never changes.")
+        if (there := digests(store, artefact.name, artefact.version)) is not None:
+            if there != {name: file.sha256 for name, file in artefact.files.items()}:
+                remedy = "A version never changes: publish it as another version."
+                raise ArtefactError(folder, f"what {url} has under {place}", "other digests", remedy)
             return False
-        for name in artefact.files:
-            store.put(f"{place}/{name}", folder / name, use_multipart=False)
-        store.put(f"{place}/{MANIFEST}", manifest, use_multipart=False)
+        for name in [*artefact.files, MANIFEST]:
+            try:
+                store.put(f"{place}/{name}", folder / name, use_multipart=False)
+            except FileNotFoundError:
+                raise StoreError(f"There is no bucket for {url}.\n  Make it, or name another one.") from None
+            tell(name, (folder / name).stat().st_size)
     return True
 
 
-def _present(store: ObjectStore, key: str) -> bytes | None:
+def digests(store: ObjectStore, name: str, version: str) -> dict[str, str] | None:
+    """SHA-256 by file of what a store has as this version; None where it has none, empty where nobody can read it."""
     try:
-        return bytes(store.get(key).bytes())
+        manifest = bytes(store.get(f"{name}/{version}/{MANIFEST}").bytes())
     except FileNotFoundError:
         return None
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        return {file: listed["sha256"] for file, listed in json.loads(manifest)["files"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}

@@ -4,6 +4,7 @@ import typer
 
 from ops.doctor import doctor
 from ops.gate import deploy
+from ops.publish import publish
 from ops.render import render
 from ops.status import status
 
@@ -12,11 +13,12 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     help="Looks after a model-serving platform that [b]make up[/b] or [b]pulumi up[/b] has made.",
-    epilog="Every command takes --stack (default: local) and --json. Start with: modelserve status",
+    epilog="Commands about a stack take --stack (default: local), those that tell take --json. Start with: modelserve status",
 )
 app.command()(status)
 app.command()(deploy)
 app.command()(doctor)
+app.command()(publish)
 app.command()(render)
 
 if __name__ == "__main__":

@@ -7,6 +7,26 @@ from threading import Thread
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from models.artefact import Artefact, Signature, Tensor
+
+URL = "s3://models/artefacts"
+
+
+def written(folder: Path) -> Path:
+    Artefact.write(
+        folder,
+        {"model.onnx": b"weights", "labels.txt": b"dry\nwet\n"},
+        format="onnx",
+        license="Apache-2.0",
+        provenance="drawn",
+        made_by="python -m models.toy",
+        signature=Signature(inputs=(Tensor("image", "FP32", (1,)),), outputs=(Tensor("scores", "FP32", (2,)),)),
+        preprocess={},
+        labels="labels.txt",
+        metrics={},
+    )
+    return folder
+
 
 class Bucket:
     """A server on the loopback interface.
@@ -17,6 +37,8 @@ class Bucket:
         put: keys that were written, in order.
         readers: ids of the keys that may read; empty lets everybody.
         stumbles: how many requests still get 503.
+        room: how many objects may be written; the next are refused. None takes any number.
+        missing: whether there is no such bucket.
     """
 
     def __init__(self) -> None:
@@ -25,6 +47,8 @@ class Bucket:
         self.put: list[str] = []
         self.readers: set[str] = set()
         self.stumbles = 0
+        self.room: int | None = None
+        self.missing = False
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
@@ -49,7 +73,7 @@ class Bucket:
         if "list-type" in query:
             return 200, self._list(query.get("prefix", [""])[0]).encode()
         self.asked.append(key)
-        if key not in self.objects:
+        if self.missing or key not in self.objects:
             return 404, b"<Error><Code>NoSuchKey</Code></Error>"
         return 200, self.objects[key]
 
@@ -65,9 +89,12 @@ class Bucket:
         class Handler(BaseHTTPRequestHandler):
             def do_PUT(self) -> None:
                 key = unquote(urlsplit(self.path).path).removeprefix("/models/")
-                bucket.put.append(key)
-                bucket.objects[key] = self.rfile.read(int(self.headers["content-length"]))
-                self.send_response(200)
+                content = self.rfile.read(int(self.headers["content-length"]))
+                status = 404 if bucket.missing else 403 if bucket.room == len(bucket.put) else 200
+                if status == 200:
+                    bucket.put.append(key)
+                    bucket.objects[key] = content
+                self.send_response(status)
                 self.send_header("etag", '"1"')
                 self.send_header("content-length", "0")
                 self.end_headers()

@@ -1,50 +1,14 @@
 """Artefacts from S3: whole and verified in the cache, or an error that says why not."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from models import remote
-from models.artefact import Artefact, ArtefactError, Signature, Tensor
-from models.publish import main, publish
+from models.artefact import Artefact, ArtefactError
 from models.remote import fetch
 from models.store import StoreError, UnknownModel, parse, resolve
-from tests.unit.bucket import Bucket
-
-URL = "s3://models/artefacts"
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bucket]:
-    made = Bucket()
-    for name, value in {
-        "AWS_ENDPOINT_URL": made.endpoint,
-        "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "right",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "MODELSERVE_CACHE": str(tmp_path / "cache"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    made.hold(written(tmp_path / "made" / "toy" / "1.0.0"), "artefacts/toy/1.0.0")
-    yield made
-    made.end()
-
-
-def written(folder: Path) -> Path:
-    Artefact.write(
-        folder,
-        {"model.onnx": b"weights", "labels.txt": b"dry\nwet\n"},
-        format="onnx",
-        license="Apache-2.0",
-        provenance="drawn",
-        made_by="python -m models.toy",
-        signature=Signature(inputs=(Tensor("image", "FP32", (1,)),), outputs=(Tensor("scores", "FP32", (2,)),)),
-        preprocess={},
-        labels="labels.txt",
-        metrics={},
-    )
-    return folder
+from tests.unit.bucket import URL, Bucket, written
 
 
 def kept(cache: Path) -> list[str]:
@@ -164,48 +128,3 @@ def test_an_object_store_answers_where_no_folder_does(bucket: Bucket, tmp_path: 
 def test_a_miss_lists_what_the_object_store_has(bucket: Bucket) -> None:
     with pytest.raises(UnknownModel, match=r"There is: toy 1\.0\.0 in s3://models/artefacts\."):
         resolve("toy", "9", [URL])
-
-
-def test_what_is_published_is_found(bucket: Bucket, tmp_path: Path) -> None:
-    assert publish(written(tmp_path / "new" / "toy" / "2.0.0"), URL)
-    assert fetch(URL, "toy", "2.0.0", tmp_path / "kept")
-
-
-def test_the_manifest_comes_last(bucket: Bucket, tmp_path: Path) -> None:
-    publish(written(tmp_path / "new" / "toy" / "2.0.0"), URL)
-    assert [key.rpartition("/")[2] for key in bucket.put] == ["labels.txt", "model.onnx", "artefact.json"]
-
-
-def test_a_version_is_published_once(bucket: Bucket, tmp_path: Path) -> None:
-    assert not publish(tmp_path / "made" / "toy" / "1.0.0", URL)
-    assert bucket.put == []
-
-
-def test_a_version_is_never_changed(bucket: Bucket, tmp_path: Path) -> None:
-    bucket.objects["artefacts/toy/1.0.0/artefact.json"] += b" "
-    with pytest.raises(ArtefactError, match="A version never changes"):
-        publish(tmp_path / "made" / "toy" / "1.0.0", URL)
-    assert bucket.put == []
-
-
-def test_a_broken_artefact_is_not_published(bucket: Bucket, tmp_path: Path) -> None:
-    broken = written(tmp_path / "new" / "toy" / "2.0.0")
-    (broken / "model.onnx").write_bytes(b"Weights")
-    with pytest.raises(ArtefactError, match="SHA-256"):
-        publish(broken, URL)
-    assert bucket.put == []
-
-
-def test_all_that_was_made_is_published(
-    bucket: Bucket, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("models.publish.default_stores", lambda: (tmp_path / "made", tmp_path / "new"))
-    written(tmp_path / "new" / "toy" / "2.0.0")
-    assert main([URL]) == 0
-    assert capsys.readouterr().out == "toy 1.0.0: there\ntoy 2.0.0: published\n"
-
-
-def test_a_store_that_refuses_ends_it_without_a_traceback(bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
-    bucket.readers = {"other"}
-    assert main([URL]) == 1
-    assert "s3:PutObject" in capsys.readouterr().err
