@@ -13,7 +13,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     help="Looks after a model-serving platform that [b]make up[/b] or [b]pulumi up[/b] has made.",
-    epilog="Commands about a stack take --stack (default: local), those that tell take --json. Start with: modelserve status",
+    epilog="Most commands take --stack (default: local) and --json. Start with: modelserve status",
 )
 app.command()(status)
 app.command()(deploy)
