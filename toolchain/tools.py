@@ -77,7 +77,7 @@ KUBE_APISERVER = Tool(
         GoModule(
             "kubernetes",
             ("k8s.io/kubernetes/cmd/kube-apiserver",),
-            takes="3 to 6 min and 3 GB of disk",
+            takes="3 to 10 min and 3 GB of disk",
             stamp=("k8s.io/component-base/version.gitVersion", f"v{KUBERNETES_VERSION}"),
         ),
     ),

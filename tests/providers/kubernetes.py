@@ -1,7 +1,7 @@
 """Stands in for the Kubernetes provider: server-side apply to the API server that tests have started.
 
-Without one it takes what it is given, as a preview does. It never follows the kubeconfig of a program: what that leads
-to is none of a test's business. Helm releases are recorded, not installed.
+Without one, objects are kept like any stand-in's. It never follows the kubeconfig of a program: what that leads to is
+none of a test's business. Helm releases are kept too, not installed.
 """
 
 import os
@@ -12,7 +12,7 @@ import httpx
 
 from tests.cluster.api import Api, ApiError, Manifest, UnknownKindError
 from tests.cluster.controllers import let_go, settle
-from tests.providers import server
+from tests.providers.kept import Kept
 from tests.providers.server import UNKNOWN, Diff, FailedError, Properties, Resource, changed
 from tests.until import until
 
@@ -23,8 +23,8 @@ SERVERS_OWN = ("managedFields", "resourceVersion", "generation", "uid", "creatio
 """Metadata that says when and by whom, not what."""
 
 
-class Provider(server.Provider):
-    """Objects live in the API server, releases in the state alone."""
+class Provider(Kept):
+    """Objects live in the API server, releases in the tests' folder."""
 
     def __init__(self, version: str) -> None:
         super().__init__(version)
@@ -60,18 +60,28 @@ class Provider(server.Provider):
             raise FailedError(str(refused)) from None
         return Diff(changed(_content(live), _content(applied)))
 
+    def identity(self, resource: Resource, inputs: Properties) -> str:
+        """Namespace and name, as the provider has it."""
+        named = inputs if _is_release(resource) else inputs["metadata"]
+        return "/".join(filter(None, (named.get("namespace"), named["name"])))
+
+    def outputs(self, resource: Resource, inputs: Properties, preview: bool) -> Properties:
+        """Of a release, that it is there."""
+        if not _is_release(resource):
+            return inputs
+        status = {"status": "deployed", "name": inputs["name"], "namespace": inputs.get("namespace", "default")}
+        return inputs | {"status": status}
+
     def create(self, resource: Resource, inputs: Properties, preview: bool) -> tuple[str, Properties]:
         """Apply; the object as the server has it then."""
-        if _is_release(resource):
-            status = {"status": "deployed", "name": inputs["name"], "namespace": inputs.get("namespace", "default")}
-            return f"{status['namespace']}/{status['name']}", inputs | {"status": status}
-        identity = "/".join(filter(None, _identity(inputs)[2:])) if _is_known(inputs) else ""
-        return identity, self._apply(inputs, preview)
+        if self._api is None or preview or _is_release(resource):
+            return super().create(resource, inputs, preview)
+        return self.identity(resource, inputs), self._apply(self._api, inputs)
 
     def read(self, resource: Resource, inputs: Properties, outputs: Properties) -> tuple[Properties, Properties] | None:
         """The live object; None when it is gone."""
         if self._api is None or _is_release(resource):
-            return inputs, outputs
+            return super().read(resource, inputs, outputs)
         live = self._ask(self._api.read, inputs or _manifest(resource))
         return live and (inputs, _shown(live))
 
@@ -79,22 +89,23 @@ class Provider(server.Provider):
         self, resource: Resource, old: Properties, new: Properties, outputs: Properties, preview: bool
     ) -> Properties:
         """Apply again; fields that are no longer given go."""
-        return outputs | new if _is_release(resource) else self._apply(new, preview)
+        if self._api is None or preview or _is_release(resource):
+            return super().update(resource, old, new, outputs, preview)
+        return self._apply(self._api, new)
 
     def delete(self, resource: Resource, inputs: Properties, outputs: Properties) -> None:
         """Delete, and wait until it is gone."""
         if (api := self._api) is None or _is_release(resource):
-            return
+            return super().delete(resource, inputs, outputs)
         self._ask(api.delete, inputs)
         if self._ask(api.read, inputs):
             let_go(api, inputs)
             until(lambda: api.read(inputs) is None, f"{resource.name} is gone")
+        return None
 
-    def _apply(self, inputs: Properties, preview: bool) -> Properties:
-        if self._api is None or preview:
-            return inputs
-        live = self._ask(self._api.apply, inputs)
-        settle(self._api, inputs)
+    def _apply(self, api: Api, inputs: Properties) -> Properties:
+        live = self._ask(api.apply, inputs)
+        settle(api, inputs)
         return _shown(live)
 
     def _ask(self, question: Any, manifest: Manifest) -> Any:
