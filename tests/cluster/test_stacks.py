@@ -13,7 +13,7 @@ from ops.render import manifest
 from tests.cluster.api import Api, Manifest, named
 from tests.cluster.objects import pods, prepare, refused, refused_pods
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module", params=["dev", "stage", "prod"])

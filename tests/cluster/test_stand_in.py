@@ -9,7 +9,7 @@ from tests.cluster.controllers import settle
 from tests.providers.kubernetes import CLUSTER, Provider
 from tests.providers.server import UNKNOWN, FailedError, Resource
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 URN = "urn:pulumi:dev::modelserve::kubernetes:{}::it"
 
