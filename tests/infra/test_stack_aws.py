@@ -1,83 +1,25 @@
-"""The AWS stack as a whole, without a cloud: what stage and prod are made of, and what a change changes."""
+"""The AWS stack as a whole, without a cloud: what stage and prod are made of."""
 
-import dataclasses
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, cast
 
 import pulumi
 import pytest
-import yaml
 
-from infra import versions
-from infra.build_context import BuildContext
-from infra.platform import cert_manager
-from infra.settings import CHECKOUT, Settings, parse, serving_specs
-from infra.settings.tree import merge
-from stacks import aws, cluster
+from stacks import aws
 from tests.infra.aws.cloud import Cloud
-
-Inputs = dict[tuple[str, str], dict[str, Any]]
+from tests.infra.aws.stack import as_written, program, whole, whole_as_written
 
 CLUSTER = "aws:eks/cluster:Cluster"
 DATABASE = "aws:rds/instance:Instance"
 CACHE = "aws:elasticache/replicationGroup:ReplicationGroup"
 NODES = "aws:eks/nodeGroup:NodeGroup"
-ADDON = "aws:eks/addon:Addon"
-SUBNET = "aws:ec2/subnet:Subnet"
 NAT = "aws:ec2/natGateway:NatGateway"
 ROLE = "aws:iam/role:Role"
 GRANT = "aws:iam/rolePolicy:RolePolicy"
 ROLE_ARN = "eks.amazonaws.com/role-arn"
-HOLD_DATA = (
-    DATABASE,
-    CACHE,
-    "aws:s3/bucket:Bucket",
-    "aws:ecr/repository:Repository",
-    "aws:kms/key:Key",
-    "aws:secretsmanager/secret:Secret",
-    "random:index/randomPassword:RandomPassword",
-)
-"""What a replacement would empty, or make unreadable."""
-
-
-def written(stack: str, changes: dict[str, Any]) -> Settings:
-    config = yaml.safe_load((CHECKOUT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    told = merge(config["modelserve:aws"], changes)
-    return parse({"modelserve:target": "aws", "modelserve:aws": json.dumps(told)}, stack)
-
-
-def program(stack: str, changes: dict[str, Any] | None = None) -> Cloud:
-    """What AWS is asked for, the cluster left empty."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cluster, "deploy", lambda *_: {})
-        return whole(stack, changes)
-
-
-def whole(stack: str, changes: dict[str, Any] | None = None) -> Cloud:
-    cloud = Cloud(stack)
-    settings = written(stack, changes or {})
-    with pytest.MonkeyPatch.context() as patch:
-        # Reading the whole checkout for the image's tag is another test's business.
-        patch.setattr(BuildContext, "digest", lambda *_: "0" * 64)
-        cloud.run(lambda: aws.deploy(settings, serving_specs(settings, stack)))
-    return cloud
-
-
-@cache
-def as_written(stack: str) -> Cloud:
-    return program(stack)
-
-
-@cache
-def whole_as_written(stack: str) -> Cloud:
-    return whole(stack)
-
-
-def made(cloud: Cloud) -> Inputs:
-    return {(typ, name): inputs for typ, name, inputs in cloud.resources if not typ.startswith("modelserve:")}
 
 
 def told(monkeypatch: pytest.MonkeyPatch, stack: str) -> dict[str, pulumi.Output[Any]]:
@@ -85,32 +27,6 @@ def told(monkeypatch: pytest.MonkeyPatch, stack: str) -> dict[str, pulumi.Output
     monkeypatch.setattr(pulumi, "export", exported.__setitem__)
     whole(stack)
     return exported
-
-
-class Change:
-    """What another run of the program makes differently.
-
-    Attributes:
-        added, removed: types of resources that only one of the runs has.
-        differs: ``(type, name)`` to the inputs that are not the same.
-    """
-
-    def __init__(self, before: Cloud, after: Cloud) -> None:
-        old, new = made(before), made(after)
-        self.added = {typ for typ, _ in new.keys() - old.keys()}
-        self.removed = {typ for typ, _ in old.keys() - new.keys()}
-        self.differs = {
-            key: differing for key in old.keys() & new.keys() if (differing := _differing(old[key], new[key]))
-        }
-
-    @property
-    def types(self) -> set[str]:
-        return {typ for typ, _ in self.differs}
-
-
-def _differing(old: dict[str, Any], new: dict[str, Any]) -> set[str]:
-    # Archives compare by identity; what is in them is no matter of the stack.
-    return {key for key in old.keys() | new.keys() if key != "code" and old.get(key) != new.get(key)}
 
 
 def test_stage_has_one_nat_gateway_and_nothing_twice() -> None:
@@ -158,6 +74,26 @@ def test_what_is_on_the_cluster_is_replaced_with_the_cluster_alone() -> None:
     provider = as_written("prod").only("pulumi:providers:kubernetes")
     assert provider["clusterIdentifier"] == "oidc.example/id/1"
     assert "exec" in provider["kubeconfig"]
+
+
+def test_the_cluster_is_drained_after_what_is_on_it_and_before_its_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    after: dict[str, list[Any]] = {}
+
+    class Provider(aws.KubernetesProvider):
+        def __init__(self, name: str, opts: pulumi.ResourceOptions, **args: Any) -> None:
+            after["provider"] = list(cast(list[Any], opts.depends_on))
+            super().__init__(name, opts=opts, **args)
+
+    class Drain(aws.Drain):
+        def __init__(self, name: str, kubeconfig: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
+            after["drain"] = list(cast(list[Any], opts.depends_on))
+            super().__init__(name, kubeconfig, opts)
+
+    monkeypatch.setattr(aws, "KubernetesProvider", Provider)
+    monkeypatch.setattr(aws, "Drain", Drain)
+    program("stage")
+    assert [type(each) for each in after["provider"]] == [Drain]
+    assert [type(each) for each in after["drain"]] == [aws.Addons]
 
 
 def test_disks_of_pods_are_encrypted_with_a_key_of_ours_and_tagged() -> None:
@@ -252,90 +188,3 @@ def test_the_outputs_say_where_the_apps_answer_and_no_secret(monkeypatch: pytest
     assert outputs["services"]["grafana"] == f"{outputs['gateway']}/grafana/"
     assert "exec" in outputs["kubeconfig"]
     assert "generated" not in json.dumps(outputs)
-
-
-def test_the_same_settings_make_the_same_stack() -> None:
-    change = Change(whole_as_written("prod"), whole("prod"))
-    assert not change.added
-    assert not change.removed
-    assert not change.differs
-
-
-def test_another_type_of_node_replaces_that_group_alone() -> None:
-    bigger = program("prod", {"nodes": {"general": {"instance_types": ["m7i.2xlarge"]}}})
-    change = Change(as_written("prod"), bigger)
-    assert change.differs == {(NODES, "modelserve-prod-general"): {"instanceTypes"}}
-    assert not change.added
-    assert not change.removed
-
-
-def test_a_node_group_can_be_replaced_before_the_old_one_is_gone() -> None:
-    # Two groups of one name cannot be there at once; without a name the engine makes one up.
-    assert all("nodeGroupName" not in nodes for nodes in as_written("prod").all(NODES))
-
-
-def test_another_minor_of_kubernetes_moves_cluster_nodes_and_add_ons(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = as_written("prod")
-    for name in ("VPC_CNI", "KUBE_PROXY", "COREDNS", "EBS_CSI", "METRICS_SERVER"):
-        monkeypatch.setattr(versions, name, f"{getattr(versions, name)}0")
-    monkeypatch.setattr(versions, "EKS", "1.36")
-    change = Change(before, program("prod"))
-    assert {key: what for (key, _), what in change.differs.items()} == {
-        CLUSTER: {"version"},
-        NODES: {"version"},
-        ADDON: {"addonVersion"},
-    }
-    assert len(change.differs) == 1 + 4 + 5
-    assert not change.added
-    assert not change.removed
-
-
-@cache
-def zone_added(stack: str, zones: int) -> Change:
-    names = [f"eu-central-1{letter}" for letter in "abcd"]
-    return Change(program(stack, {"zones": names[:zones]}), program(stack, {"zones": names[: zones + 1]}))
-
-
-@pytest.mark.parametrize(("stack", "zones"), [("stage", 2), ("prod", 3)])
-def test_a_zone_is_added_beside_the_others(stack: str, zones: int) -> None:
-    change = zone_added(stack, zones)
-    assert not change.removed
-    assert SUBNET in change.added
-    assert not change.types & {SUBNET, NAT, "aws:ec2/vpc:Vpc", "aws:ec2/route:Route"}
-
-
-@pytest.mark.parametrize(("stack", "zones"), [("stage", 2), ("prod", 3)])
-def test_what_holds_data_stays_when_a_zone_is_added(stack: str, zones: int) -> None:
-    change = zone_added(stack, zones)
-    assert not change.types & {*HOLD_DATA, CLUSTER}
-    assert change.types == {
-        # Another group of nodes is made before the old one is drained; all others take the zone as they are.
-        NODES,
-        "aws:rds/subnetGroup:SubnetGroup",
-        "aws:elasticache/subnetGroup:SubnetGroup",
-        "aws:lb/loadBalancer:LoadBalancer",
-        "aws:ec2/vpcEndpoint:VpcEndpoint",
-    }
-
-
-def test_another_version_of_a_chart_changes_that_release_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = whole_as_written("prod")
-    newer = dataclasses.replace(cert_manager.CHART, version="99.0.0")
-    monkeypatch.setattr(cert_manager, "CHART", newer)
-    change = Change(before, whole("prod"))
-    assert change.differs == {("kubernetes:helm.sh/v3:Release", "cert-manager"): {"version"}}
-    assert not change.added
-    assert not change.removed
-
-
-def test_a_larger_database_is_the_same_database() -> None:
-    change = Change(as_written("prod"), program("prod", {"database": {"instance_class": "db.m7g.xlarge"}}))
-    assert change.differs == {(DATABASE, "modelserve-prod"): {"instanceClass"}}
-
-
-def test_another_engine_keeps_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = as_written("prod")
-    monkeypatch.setattr(versions, "POSTGRES", "18")
-    change = Change(before, program("prod"))
-    assert change.differs[DATABASE, "modelserve-prod"] == {"engineVersion"}
-    assert change.types == {DATABASE, "aws:rds/parameterGroup:ParameterGroup"}
