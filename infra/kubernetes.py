@@ -5,6 +5,9 @@ from typing import Any
 
 import pulumi
 
+PLUGIN = version("pulumi-kubernetes")
+"""Of the provider that the resources ask for."""
+
 Manifest = dict[str, Any]
 """An object as YAML would write it; any value in it may be an ``Input``, its ``apiVersion``, kind and name may not."""
 
@@ -33,7 +36,7 @@ def apply(manifest: Manifest, name: str, opts: pulumi.ResourceOptions | None = N
                 f"The manifest for {name} has no {key}.\n  Give it one: {sorted(manifest)} is all there is."
             )
     own = pulumi.ResourceOptions(
-        version=version("pulumi-kubernetes"),
+        version=PLUGIN,
         additional_secret_outputs=["data", "stringData"] if token(manifest) == "kubernetes:core/v1:Secret" else None,
     )
     return pulumi.CustomResource(token(manifest), name, manifest, pulumi.ResourceOptions.merge(opts, own))
