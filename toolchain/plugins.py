@@ -56,7 +56,8 @@ def for_preview(stack: str, environment: Mapping[str, str]) -> Mapping[str, str]
         try:
             install(stack, environment)
         except ToolchainError as error:
-            why = f"provider plugins cannot be installed: {str(error).strip().splitlines()[-1].strip()}"
+            # Which command failed, what it wrote, advice: the second.
+            why = f"a provider plugin cannot be installed: {str(error).splitlines()[1].strip()}"
         else:
             return environment
     say(f"This plan is made with stand-ins for provider plugins; {why}.")
