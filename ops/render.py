@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from pulumi import AssetArchive, RunError
+from pulumi import AssetArchive, FileAsset, RunError
 
 from infra.settings import PROJECT, from_file
 from infra.validation import SettingsError
@@ -90,6 +90,8 @@ def _asset(value: object) -> object:
     """What goes along with a resource, by the names of its files."""
     if isinstance(value, AssetArchive):
         return {"archive": sorted(value.assets)}
+    if isinstance(value, FileAsset):
+        return {"file": Path(value.path).name}
     raise TypeError(f"no JSON for {type(value).__name__}")
 
 

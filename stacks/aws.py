@@ -12,6 +12,7 @@ from infra.aws import grants
 from infra.aws.access import Access, AccessArgs
 from infra.aws.addons import Addons, AddonsArgs
 from infra.aws.alarms import Alarms, AlarmsArgs
+from infra.aws.artefacts import Artefacts, ArtefactsArgs
 from infra.aws.budget import Budget, BudgetArgs
 from infra.aws.cache import Cache, CacheArgs
 from infra.aws.cluster import Cluster, ClusterArgs
@@ -31,6 +32,7 @@ from infra.aws.secrets import Secrets, SecretsArgs
 from infra.aws.storage import Storage, StorageArgs
 from infra.images import Images, ImagesArgs
 from infra.platform.surroundings import CacheAt, DatabaseAt, EdgeAt, Surroundings
+from infra.serving.artefacts import needed
 from infra.serving.spec import ServingSpec
 from infra.settings import Settings
 from infra.settings.aws import Aws
@@ -157,6 +159,8 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
     )
 
     storage = Storage(name, StorageArgs(told.account_id, keys.storage, LOGS_DAYS, told.protected), here)
+    encrypted = ResourceOptions.merge(here, ResourceOptions(depends_on=[storage]))
+    published = Artefacts(name, ArtefactsArgs(storage.models, needed(specs)), encrypted)
     registry = Registry(name, RegistryArgs((IMAGE,), keys.registry, IMAGES_KEPT, told.protected), here)
     firewall = Firewall(name, FirewallArgs(told.requests_per_minute, keys.logs), here)
     edge = Edge(
@@ -234,6 +238,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         replicas=2 if told.redundant else 1,
         images=images.references,
         cluster=cluster.name,
+        published=published,
     )
 
     pages = on_any.deploy(around, settings, specs, there)

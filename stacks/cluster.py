@@ -7,6 +7,7 @@ from pulumi import Input, Output, Resource, ResourceOptions
 
 from infra.kubernetes import apply
 from infra.platform import (
+    artefacts,
     autoscaler,
     cert_manager,
     external_secrets,
@@ -37,6 +38,7 @@ from infra.platform.namespace import METRICS, Namespace, NamespaceArgs, Quota
 from infra.platform.surroundings import Surroundings
 from infra.serving import mesh
 from infra.serving.app import App, AppArgs
+from infra.serving.artefacts import needed
 from infra.serving.cluster import Around
 from infra.serving.spec import ServingSpec
 from infra.settings import Settings
@@ -128,7 +130,8 @@ def deploy(
     )
     scaled = keda.Keda("keda", "keda", around.replicas, after(homes["keda"]))
     composed = [kuberay.KubeRay("kuberay", "kuberay", after(homes["kuberay"]))] if chosen.kuberay else []
-    ready = after(homes[APPS], door, models, scaled, watching, *composed, *backing)
+    published = _published(around, stores, specs, after(homes[APPS], *backing))
+    ready = after(homes[APPS], door, models, scaled, watching, *composed, *backing, *published)
     placed = {spec.name: _around(spec, around, stores) for spec in specs}
     for first in list(placed.values())[:1]:
         apply(mesh.at_gateway(first), "gateway-answers", ready)
@@ -223,6 +226,16 @@ def _backing(
         args = object_store.ObjectStoreArgs(object_store.HOME, around.storage_class, around.domain, tenants)
         made.append(object_store.ObjectStore("objects", args, opts))
     return made
+
+
+def _published(
+    around: Surroundings, stores: Stores, specs: Sequence[ServingSpec], opts: ResourceOptions
+) -> list[Resource]:
+    """What puts the apps' models where they look for them; into the platform's own store, this machine does."""
+    if stores.own and around.kubeconfig is not None:
+        args = artefacts.ArtefactsArgs(around.kubeconfig, APPS, stores.models_url, needed(specs))
+        return [artefacts.Artefacts("artefacts", args, opts)]
+    return [around.published] if around.published else []
 
 
 def _training(around: Surroundings, chosen: Components, stores: Stores, opts: ResourceOptions) -> None:

@@ -53,6 +53,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         replicas=1,
         images=images.references,
         port=settings.gateway.port,
+        kubeconfig=made.kubeconfig,
     )
     pages = cluster.deploy(around, settings, specs, ResourceOptions(providers=[provider]))
     tell(around.url, specs, {"registry": made.registry, **pages})

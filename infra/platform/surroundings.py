@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pulumi import Input, Output
+from pulumi import Input, Output, Resource
 
 GpuSharing = Literal["exclusive", "time-slicing", "mig"]
 """How pods share a GPU; the same words as the node groups of AWS take."""
@@ -79,6 +79,8 @@ class Surroundings:
         images: app to image reference, tagged by content.
         cluster: its name, for what AWS shows of it; none off AWS.
         port: where clients reach the gateway over TLS.
+        published: what puts the apps' artefacts at ``models_url``; apps start after it.
+        kubeconfig: its path, for commands on this machine; the platform needs it where it runs an object store.
     """
 
     stack: str
@@ -98,6 +100,8 @@ class Surroundings:
     images: Mapping[str, Input[str]]
     cluster: Input[str] | None = None
     port: int = 443
+    published: Resource | None = None
+    kubeconfig: Input[str] | None = None
 
     @property
     def url(self) -> Output[str]:

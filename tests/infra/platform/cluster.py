@@ -36,6 +36,7 @@ DEV = Surroundings(
     replicas=1,
     images={},
     port=8443,
+    kubeconfig="kubeconfig",
 )
 ROLE = "arn:aws:iam::123456789012:role/{}"
 PROD = Surroundings(
