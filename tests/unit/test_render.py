@@ -7,7 +7,8 @@ import pulumi
 import pytest
 import yaml
 from pulumi.runtime import mocks
-from pulumi_aws import acm, ec2
+from pulumi_aws import acm, ec2, ssm
+from pulumi_random import RandomPassword
 from typer.testing import CliRunner
 
 from ops.cli import app
@@ -110,3 +111,11 @@ def test_every_stack_renders_without_credentials(stack: str, tmp_path: Path) -> 
     assert {"Deployment", "HTTPRoute", "NetworkPolicy"} <= {each["kind"] for each in objects}
     assert (tmp_path / "out/kubernetes/helm.sh/Release-istiod.json").exists()
     assert (tmp_path / "out/aws").exists() == (stack != "dev")
+
+
+def test_a_secret_stands_by_name_too() -> None:
+    def parameter() -> None:
+        password = RandomPassword("door", length=20).result
+        ssm.Parameter("door", type="SecureString", value=pulumi.Output.secret(password))
+
+    assert recorded(parameter)[-1].properties["value"] == "${RandomPassword.door.result}"
