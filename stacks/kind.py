@@ -35,7 +35,8 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
     )
     images = Images(name, ImagesArgs(made.registry, [spec.name for spec in specs]))
     # A path, and another one only for another cluster: what is on it is not replaced for new credentials.
-    provider = Provider(name, kubeconfig=made.kubeconfig)
+    # After `kind delete cluster` nothing on it is left to delete.
+    provider = Provider(name, kubeconfig=made.kubeconfig, delete_unreachable=True)
     around = Surroundings(
         stack=stack,
         domain=settings.platform.domain or HERE,
