@@ -74,6 +74,11 @@ def fetch(url: str, name: str, version: str, cache: Path) -> Path | None:
             manifest = bytes(store.get(f"{name}/{version}/{MANIFEST}").bytes())
         except FileNotFoundError:
             return None
+        except (PermissionDeniedError, PermissionError):
+            # S3 refuses what is not there to who may list a part of the bucket alone, such as one model.
+            if _is_empty(store, f"{name}/{version}"):
+                return None
+            raise
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(mkdtemp(prefix=f".{version}.", dir=folder.parent))
     # Artefact verifies its folder's name too.
@@ -123,6 +128,13 @@ def _listed(manifest: bytes, file: Path) -> dict[str, File]:
         if not FILE_NAME.fullmatch(name):
             raise ArtefactError(file, "plain names of files", repr(name))
     return listed
+
+
+def _is_empty(store: ObjectStore, folder: str) -> bool:
+    try:
+        return not store.list_with_delimiter(folder)["objects"]
+    except BaseError:
+        return False
 
 
 def _download(store: ObjectStore, key: str, file: Path, listed: File) -> None:

@@ -59,7 +59,7 @@ def resolve(name: str, version: str, stores: Sequence[Store]) -> Path:
     there = there or [f"{each} {found} in {store}" for store in stores for each, found in _listed(store)]
     asked = ", ".join(str(store) for store in stores) or "no store at all"
     raise UnknownModel(
-        f"No {name} {version} in {asked}.\n  There is: {'; '.join(there) or 'nothing'}.\n"
+        f"No {name} {version} in {asked}.\n  There is: {'; '.join(there) or 'nothing that we may list'}.\n"
         f"  Ask for one of these, or put {name}/{version}/ into a store."
     )
 
@@ -78,5 +78,9 @@ def _listed(store: Store) -> list[tuple[str, str]]:
     if isinstance(store, str):
         from models import remote  # noqa: PLC0415
 
-        return remote.versions(store)
+        try:
+            return remote.versions(store)
+        except StoreError:
+            # Who may read a model need not be allowed to list them all.
+            return []
     return sorted((found.parent.parent.name, found.parent.name) for found in store.glob(f"[!.]*/[!.]*/{MANIFEST}"))

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 from models.artefact import Artefact, Signature, Tensor
 
 URL = "s3://models/artefacts"
+MADE = "2026-11-21T06:25:08Z"
 
 
 def written(folder: Path) -> Path:
@@ -38,6 +39,8 @@ class Bucket:
         readers: ids of the keys that may read; empty lets everybody.
         stumbles: how many requests still get 503.
         room: how many objects may be written; the next are refused. None takes any number.
+        listed: prefix that may be listed; who asks for what is not there is refused unless that is all of the bucket.
+        closed: keys that nobody may read.
         missing: whether there is no such bucket.
     """
 
@@ -48,6 +51,8 @@ class Bucket:
         self.readers: set[str] = set()
         self.stumbles = 0
         self.room: int | None = None
+        self.listed = ""
+        self.closed: set[str] = set()
         self.missing = False
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
@@ -67,20 +72,29 @@ class Bucket:
         if self.stumbles:
             self.stumbles -= 1
             return 503, b"<Error><Code>SlowDown</Code></Error>"
+        refused = 403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
         if self.readers and not any(f"Credential={reader}/" in authorization for reader in self.readers):
-            return 403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+            return refused
         key = unquote(path).removeprefix("/models").removeprefix("/")
         if "list-type" in query:
-            return 200, self._list(query.get("prefix", [""])[0]).encode()
+            prefix = query.get("prefix", [""])[0]
+            return (200, self._list(prefix).encode()) if prefix.startswith(self.listed) else refused
         self.asked.append(key)
         if self.missing or key not in self.objects:
-            return 404, b"<Error><Code>NoSuchKey</Code></Error>"
+            return refused if self.listed else (404, b"<Error><Code>NoSuchKey</Code></Error>")
+        if key in self.closed:
+            return refused
         return 200, self.objects[key]
 
     def _list(self, prefix: str) -> str:
         below = [key[len(prefix) :] for key in self.objects if key.startswith(prefix)]
         folders = sorted({rest.split("/")[0] for rest in below if "/" in rest})
-        found = "".join(f"<CommonPrefixes><Prefix>{escape(prefix + f)}/</Prefix></CommonPrefixes>" for f in folders)
+        own = [prefix + rest for rest in below if "/" not in rest]
+        found = "".join(
+            f"<Contents><Key>{escape(key)}</Key><Size>1</Size><LastModified>{MADE}</LastModified></Contents>"
+            for key in own
+        )
+        found += "".join(f"<CommonPrefixes><Prefix>{escape(prefix + f)}/</Prefix></CommonPrefixes>" for f in folders)
         return f"<ListBucketResult><IsTruncated>false</IsTruncated>{found}</ListBucketResult>"
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

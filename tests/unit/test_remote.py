@@ -128,3 +128,22 @@ def test_an_object_store_answers_where_no_folder_does(bucket: Bucket, tmp_path: 
 def test_a_miss_lists_what_the_object_store_has(bucket: Bucket) -> None:
     with pytest.raises(UnknownModel, match=r"There is: toy 1\.0\.0 in s3://models/artefacts\."):
         resolve("toy", "9", [URL])
+
+
+def test_what_is_not_there_is_not_taken_for_refused(bucket: Bucket, tmp_path: Path) -> None:
+    # As a role may that reads one model: S3 then answers 403 for a key that is not there.
+    bucket.listed = "artefacts/toy/"
+    assert fetch(URL, "toy", "2.0.0", tmp_path) is None
+
+
+def test_who_may_list_one_model_still_learns_that_it_is_unknown(bucket: Bucket) -> None:
+    bucket.listed = "artefacts/toy/"
+    with pytest.raises(UnknownModel, match="There is: nothing that we may list"):
+        resolve("toy", "9", [URL])
+
+
+def test_what_is_there_and_refused_is_no_unknown_model(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.listed = "artefacts/toy/"
+    bucket.closed = {"artefacts/toy/1.0.0/artefact.json"}
+    with pytest.raises(StoreError, match="refuses us"):
+        fetch(URL, "toy", "1.0.0", tmp_path)
