@@ -2,8 +2,9 @@
 
 import hashlib
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import pulumi
 from infra.local.process import ProcessArgs
 from infra.serving.contract import EXIT_S, Place, cores, environment
 from infra.serving.spec import Model, ServingSpec
+
+IMPORTED = re.compile(r"^\s*(?:from|import) models(?:\.| import )(\w+)", re.MULTILINE)
+"""The models whose code a file imports."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +80,28 @@ def source_digest(checkout: Path, spec: ServingSpec) -> str:
 
 
 def _sources(checkout: Path, spec: ServingSpec) -> Iterator[Path]:
+    own: list[Path] = []
     for folder in (checkout / "apps" / spec.name, checkout / "apps" / "runtime"):
         for file in folder.rglob("*"):
             beside = file.name in ("app.yaml", "README.md") or "__pycache__" in file.parts
             if file.is_file() and not beside:
-                yield file
-    yield from (checkout / "models").glob("*.py")
-    model = spec.model
-    while model is not None:
-        yield from (checkout / "models" / model.name).glob("*.py")
-        model = model.alternative
+                own.append(file)
+    yield from own
+    yield from _imported(checkout / "models", own)
+
+
+def _imported(models: Path, files: Iterable[Path]) -> set[Path]:
+    """Code under ``models/`` that files import, directly or through each other, by model: a folder comes whole."""
+    found = set(models.glob("*.py"))
+    waiting = [*files, *found]
+    while waiting:
+        file = waiting.pop()
+        if file.suffix == ".py":
+            for name in IMPORTED.findall(file.read_text(encoding="utf-8")):
+                new = set((models / name).glob("*.py")) - found
+                found |= new
+                waiting += new
+    return found
 
 
 def _rendered(spec: ServingSpec, model: Model | None, around: Surroundings) -> ProcessArgs:

@@ -131,15 +131,32 @@ def test_a_change_of_weight_or_retries_leaves_the_process_alone(around: Surround
     assert render(ten, around) == render(fifty, around)
 
 
-@pytest.mark.parametrize("file", ["apps/app/handler.py", "apps/runtime/server.py", "models/resnet50/labels.py"])
+RUN = [
+    "apps/app/handler.py",
+    "apps/runtime/server.py",
+    "models/store.py",
+    "models/resnet50/a.py",
+    "models/imagenet/a.py",
+]
+
+
+@pytest.mark.parametrize("file", RUN)
 def test_an_edit_of_what_the_app_runs_is_another_revision(checkout: Path, file: str) -> None:
+    for name, line in (
+        ("apps/app/app.py", "import models.resnet50.a"),
+        ("models/resnet50/b.py", "from models import imagenet"),
+    ):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text(line)
     before = source_digest(checkout, spec())
     (checkout / file).parent.mkdir(parents=True, exist_ok=True)
     (checkout / file).write_text("second")
     assert source_digest(checkout, spec()) != before
 
 
-@pytest.mark.parametrize("file", ["apps/other/handler.py", "apps/app/README.md", "apps/app/__pycache__/handler.pyc"])
+@pytest.mark.parametrize(
+    "file", ["apps/other/handler.py", "apps/app/README.md", "apps/app/__pycache__/a.pyc", "models/other/a.py"]
+)
 def test_an_edit_of_anything_else_is_not(checkout: Path, file: str) -> None:
     before = source_digest(checkout, spec())
     (checkout / file).parent.mkdir(parents=True, exist_ok=True)
