@@ -44,7 +44,7 @@ def _publish(folders: list[Path], to: str, quiet: bool) -> dict[str, bool]:
     store = open_store(to, answer_s=UPLOAD_S)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     done: dict[str, bool] = {}
-    with Progress(*columns, console=errors, disable=quiet, transient=True) as progress:
+    with Progress(*columns, console=errors, disable=quiet or not errors.is_terminal, transient=True) as progress:
         for folder in folders:
             name = f"{folder.parent.name}@{folder.name}"
             task = progress.add_task(name, total=sum(file.stat().st_size for file in folder.iterdir()))
