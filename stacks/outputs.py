@@ -74,4 +74,5 @@ def _app(spec: ServingSpec, gateway: str) -> App:
     ]
     if beside:
         versions.append(Version(label=beside.version, weight=beside.weight, mirror=beside.mirror))
-    return App(summary=spec.summary, urls=[f"{gateway}{route.prefix}" for route in spec.routes], versions=versions)
+    urls = [f"{gateway}{route.prefix}" for route in spec.routes] if spec.public else []
+    return App(summary=spec.summary, urls=urls, versions=versions)

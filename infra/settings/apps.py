@@ -32,6 +32,7 @@ def serving_specs(settings: Settings, stack: str, folder: Path = CHECKOUT / "app
     _check_needs(specs, stack)
     _check_routes(specs)
     _check_gpus(specs, settings, stack)
+    _check_ray(specs, settings, stack)
     return specs
 
 
@@ -72,6 +73,17 @@ def _check_gpus(specs: Sequence[ServingSpec], settings: Settings, stack: str) ->
                 f"apps/{spec.name}/app.yaml: resources.gpu is {spec.resources.gpu:g}, but the stack has no GPU nodes.\n"
                 f"  Give Pulumi.{stack}.yaml {PROJECT}:aws.nodes.gpu, or set {PROJECT}:apps.{spec.name}.resources.gpu "
                 "to 0 there."
+            )
+
+
+def _check_ray(specs: Sequence[ServingSpec], settings: Settings, stack: str) -> None:
+    if settings.target == "local" or settings.platform.components.kuberay:
+        return
+    for spec in specs:
+        if spec.way == "ray":
+            raise SettingsError(
+                f"apps/{spec.name}/app.yaml: runs_on is ray, but the stack has no Ray operator.\n"
+                f"  Set {PROJECT}:platform.components.kuberay to true in Pulumi.{stack}.yaml, or give another runs_on."
             )
 
 

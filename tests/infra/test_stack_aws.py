@@ -185,6 +185,7 @@ def test_the_outputs_say_where_the_apps_answer_and_no_secret(monkeypatch: pytest
     Cloud(stack).run(lambda: pulumi.Output.all(**exported).apply(seen.append))
     (outputs,) = seen
     assert outputs["apps"]["ner"]["urls"] == [f"{outputs['gateway']}/ner/"]
+    assert outputs["apps"]["detector"]["urls"] == []
     assert outputs["services"]["grafana"] == f"{outputs['gateway']}/grafana/"
     assert "exec" in outputs["kubeconfig"]
     assert "generated" not in json.dumps(outputs)

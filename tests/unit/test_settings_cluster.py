@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.settings import Settings, parse
+from infra.settings import Settings, parse, serving_specs
 from infra.validation import SettingsError
 
 
@@ -45,3 +45,17 @@ def test_a_part_that_does_not_exist_is_named_with_the_nearest() -> None:
 )
 def test_a_wrong_value_is_refused_with_its_key(key: str, value: str) -> None:
     assert f"Pulumi.dev.yaml: modelserve:{key}" in refusal(**{key: value})
+
+
+RAY = {"platform.components.kuberay": "false", "apps.ner.runs_on": "ray"}
+
+
+def test_an_app_on_ray_needs_the_ray_operator() -> None:
+    with pytest.raises(SettingsError, match=r"apps/ner/app.yaml: runs_on is ray") as refused:
+        serving_specs(told(**RAY), "dev")
+    assert "modelserve:platform.components.kuberay" in str(refused.value)
+
+
+def test_with_the_ray_operator_it_is_taken() -> None:
+    specs = serving_specs(told(**{**RAY, "platform.components.kuberay": "true"}), "dev")
+    assert {spec.name: spec.way for spec in specs}["ner"] == "ray"
