@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CONNECT_S = 3
 PART = 8 * 1024 * 1024
 PROFILE = "default"
+METADATA = "/latest/api/token"
+"""Where a machine of AWS is asked for its role, when nothing else gives credentials."""
 
 
 def open_store(url: str, *, answer_s: int = 60, retries: int = 8, retry_s: int = 60) -> ObjectStore:
@@ -180,6 +182,12 @@ def reading(url: str) -> Iterator[None]:
             "  Let the role or key read and list it, s3:GetObject and s3:ListBucket; to publish also s3:PutObject."
         ) from error
     except BaseError as error:
+        if METADATA in str(error):
+            raise StoreError(
+                f"{url}: the environment has no credentials, and this machine no role.\n"
+                "  Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or take those of your profile: "
+                'eval "$(aws configure export-credentials --format env)"'
+            ) from error
         raise StoreError(f"{url} cannot be reached: {_first_line(error)}.\n  Is AWS_ENDPOINT_URL right?") from error
 
 

@@ -143,6 +143,18 @@ def test_a_store_that_refuses_ends_it_without_a_traceback(here: Bucket) -> None:
     assert "s3:PutObject" in done.stderr
 
 
+def test_who_has_no_credentials_is_told_how_to_get_some(here: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    # This machine's role would be asked for there.
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", here.endpoint)
+    here.room = 0
+    done = run("--to", URL)
+    assert done.exit_code == 1
+    assert "the environment has no credentials" in done.stderr
+    assert "aws configure export-credentials" in done.stderr
+
+
 def test_a_bucket_that_is_not_there_is_told(here: Bucket) -> None:
     here.missing = True
     done = run("--to", URL)
