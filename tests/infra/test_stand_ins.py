@@ -1,11 +1,14 @@
 """Stand-ins for provider plugins refuse what the real ones would."""
 
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.providers import aws, random, sdk
-from tests.providers.server import UNKNOWN, RefusedError, Resource
+from tests.providers.kept import Cloud
+from tests.providers.server import CLOUD, UNKNOWN, FailedError, RefusedError, Resource
 
 VPC = "aws:ec2/vpc:Vpc"
 CLUSTER = "aws:eks/cluster:Cluster"
@@ -78,3 +81,17 @@ def test_a_password_has_the_length_that_was_asked_for() -> None:
 def test_what_the_stand_in_cannot_make_is_refused() -> None:
     with pytest.raises(RefusedError, match="not RandomPet"):
         random.Provider().check(of("random:index/randomPet:RandomPet"), {}, {})
+
+
+@pytest.mark.parametrize("force", [True, False], ids=["forced", "not forced"])
+def test_a_bucket_goes_with_what_is_in_it_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    monkeypatch.setenv(CLOUD, str(tmp_path))
+    provider, inputs = aws.Provider(), {"bucket": "models", "forceDestroy": force}
+    identity, outputs = provider.create(of(aws.BUCKET), inputs, preview=False)
+    provider.create(of(aws.OBJECT), {"bucket": "models", "key": "toy/1.0.0/model.onnx"}, preview=False)
+    bucket = Resource(of(aws.BUCKET).urn, id=identity)
+    with nullcontext() if force else pytest.raises(FailedError, match="BucketNotEmpty"):
+        provider.delete(bucket, inputs, outputs)
+    assert len(list(Cloud(tmp_path).things())) == (0 if force else 2)

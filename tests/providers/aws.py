@@ -5,15 +5,17 @@ import os
 import secrets
 import typing
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tests.infra.aws.cloud import OUTPUTS
 from tests.providers import sdk
-from tests.providers.kept import Kept
-from tests.providers.server import UNKNOWN, Diff, FailedError, Properties, RefusedError, Resource, changed
+from tests.providers.kept import Cloud, Kept
+from tests.providers.server import CLOUD, UNKNOWN, Diff, FailedError, Properties, RefusedError, Resource, changed
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
+BUCKET, OBJECT = "aws:s3/bucket:Bucket", "aws:s3/bucketObjectv2:BucketObjectv2"
 
 REPLACED_BY = {
     "aws:ec2/launchTemplate:LaunchTemplate": ("name",),
@@ -142,6 +144,16 @@ class Provider(Kept):
         made = sdk.resource_class(resource.type)
         tags = {"tagsAll": {**self._tags, **(inputs.get("tags") or {})}} if "tags" in sdk.inputs(resource.type) else {}
         return _merged(_filled(inputs, made, resource.name, preview) | tags, answers)
+
+    def delete(self, resource: Resource, inputs: Properties, outputs: Properties) -> None:
+        if resource.type == BUCKET:
+            cloud = Cloud(Path(os.environ[CLOUD]))
+            held = [one for one in cloud.things() if one.type == OBJECT and one.inputs["bucket"] == outputs["bucket"]]
+            if held and not inputs.get("forceDestroy"):
+                raise FailedError(f"deleting {resource.name}: BucketNotEmpty")
+            for one in held:
+                cloud.remove(one.type, one.id)
+        super().delete(resource, inputs, outputs)
 
     def invoke(self, token: str, arguments: Properties) -> Properties:
         match token:
