@@ -48,13 +48,20 @@ class Life:
         return self.project.up("--skip-preview")
 
     @cached_property
-    def gone(self) -> Run:
-        """``destroy``, after protection is off where it was on."""
+    def unprotected(self) -> Run:
+        """``up`` with protection switched off."""
         assert self.edited.ok, self.edited.said
+        self.project.configure("aws.protected", False)
+        return self.project.up("--skip-preview")
+
+    @cached_property
+    def gone(self) -> Run:
+        """``destroy``; what is protected is opened before, by somebody who holds it to less."""
         if self.project.stack == "prod":
-            self.project.configure("aws.protected", False)
-            opened = self.project.up("--skip-preview")
+            assert not self.unprotected.ok
+            opened = self.project.up("--skip-preview", held_like="stage")
             assert opened.ok, opened.said
+        assert self.edited.ok, self.edited.said
         return self.project.destroy()
 
 
@@ -74,5 +81,8 @@ def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def stage(tmp_path_factory: pytest.TempPathFactory, cluster: str) -> Project:
-    """A fresh stack ``stage``, for a test that spoils it."""
-    return Project(tmp_path_factory.mktemp("stage"), "stage", cluster)
+    """A fresh stack ``stage`` with as little on its cluster as it can have, for a test that spoils it."""
+    project = Project(tmp_path_factory.mktemp("stage"), "stage", cluster)
+    for part in ("kubeflow", "kuberay", "mlflow", "logs", "tracing"):
+        project.configure(f"platform.components.{part}", False)
+    return project

@@ -114,9 +114,9 @@ class Project:
             command = ["pulumi", "preview", *self._held(), "--non-interactive", "--suppress-progress"]
             return subprocess.Popen(command, cwd=self.root, env=self._environment, stdout=log, stderr=log)
 
-    def up(self, *options: str) -> Run:
-        """``make up``, with yes said before."""
-        return self._pulumi("up", "--yes", "--json", *self._held(), *options)
+    def up(self, *options: str, held_like: str = "") -> Run:
+        """``make up``, with yes said before; held to what this stack is, or to what another is."""
+        return self._pulumi("up", "--yes", "--json", *self._held(held_like), *options)
 
     def up_outside_tests(self) -> Run:
         """The same where nobody said that these are tests."""
@@ -155,9 +155,9 @@ class Project:
         """Have the provider of these resources fail or die when it shall make them; none heals it."""
         (self.cloud.folder / FAULTS).write_text(json.dumps(faults))
 
-    def _held(self) -> list[str]:
+    def _held(self, like: str = "") -> list[str]:
         policies = CHECKOUT / "policies"
-        settings = policies / "stacks" / f"{self.stack}.json"
+        settings = policies / "stacks" / f"{like or self.stack}.json"
         return ["--stack", self.stack, "--policy-pack", str(policies), "--policy-pack-config", str(settings)]
 
     def _pulumi(self, *arguments: str) -> Run:

@@ -41,6 +41,12 @@ def test_neither_state_nor_history_nor_output_holds_a_secret_in_clear(life: Life
     assert not [secret for secret in secrets if secret in told]
 
 
+@pytest.mark.parametrize("life", ["prod"], indirect=True)
+def test_the_policies_keep_the_protection_of_prod_on(life: Life) -> None:
+    assert not life.unprotected.ok
+    assert "data-protected" in life.unprotected.said
+
+
 def test_nothing_is_left_when_it_is_taken_down(life: Life) -> None:
     assert life.gone.ok, life.gone.said
     assert list(life.project.cloud.things()) == []
