@@ -21,9 +21,7 @@ LOCAL_UP = ("--yes", "--skip-preview", "--suppress-permalink=true")
 def up(stack: str) -> int:
     """Bring a stack up; asks first, unless it is the local one."""
     _prepare(stack)
-    if plugins.target(stack) == "kind":
-        link(tools.KIND, tool.ensure(tools.KIND))
-    plugins.install(stack, _environment())
+    _equip(stack)
     status = _watched(["pulumi", "up", *_held(stack), *(LOCAL_UP if stack == "local" else ())])
     if status == 0 and stack == "local":
         return _watched([str(places.VENV / "bin" / "modelserve"), "status"])
@@ -33,8 +31,15 @@ def up(stack: str) -> int:
 def down(stack: str) -> int:
     """Take a stack down; asks first, unless it is the local one."""
     _prepare(stack)
-    plugins.install(stack, _environment())
+    _equip(stack)
     return _watched(["pulumi", "destroy", "--stack", stack, *(LOCAL_UP if stack == "local" else ())])
+
+
+def _equip(stack: str) -> None:
+    """Have what making and unmaking a stack takes beyond planning it."""
+    for needed in (tools.KIND, tools.KUBECTL) if plugins.target(stack) == "kind" else ():
+        link(needed, tool.ensure(needed))
+    plugins.install(stack, _environment())
 
 
 def preview(stack: str) -> int:

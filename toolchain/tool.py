@@ -33,7 +33,7 @@ class Tool:
         binaries: programs that must lie side by side; the first tells the version.
         accepts: whether a version will do.
         sources: ways to get it when PATH has none, in the order to try.
-        probe: argument that makes the first binary print its version.
+        probe: arguments that make the first binary print its version.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Tool:
         """The version of the tool in ``folder``; None when a binary is missing or does not run."""
         if not all(os.access(folder / binary, os.X_OK) for binary in self.binaries):
             return None
-        command = [str(folder / self.binaries[0]), self.probe]
+        command = [str(folder / self.binaries[0]), *self.probe.split()]
         # The engine would ask its maker's server for news.
         env = os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true"}
         try:

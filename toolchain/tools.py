@@ -84,6 +84,22 @@ KUBE_APISERVER = Tool(
     probe="--version",
 )
 
+KUBECTL = Tool(
+    "kubectl",
+    ("kubectl",),
+    # A client works with servers a minor older and newer; any newer than ours does what we ask of it.
+    at_least(KUBERNETES_VERSION),
+    (
+        GoModule(
+            "kubernetes",
+            ("k8s.io/kubernetes/cmd/kubectl",),
+            takes="2 to 4 min and 2 GB of disk",
+            stamp=("k8s.io/component-base/version.gitVersion", f"v{KUBERNETES_VERSION}"),
+        ),
+    ),
+    probe="version --client",
+)
+
 KIND = Tool(
     "kind",
     ("kind",),
@@ -114,6 +130,6 @@ ACTIONLINT = Tool(
     probe="-version",
 )
 
-TOOLS = {tool.name: tool for tool in (UV, GO, PULUMI, PROMETHEUS, ETCD, KUBE_APISERVER, KIND, ACTIONLINT)}
+TOOLS = {tool.name: tool for tool in (UV, GO, PULUMI, PROMETHEUS, ETCD, KUBE_APISERVER, KUBECTL, KIND, ACTIONLINT)}
 AT_SETUP = (PULUMI, PROMETHEUS)
 """What every user needs; the others come when something asks for them."""
