@@ -1,6 +1,5 @@
 """A Pulumi engine that records: every resource a program makes, with the inputs it got."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -30,7 +29,6 @@ class Recorder(mocks.Mocks):
         def drained() -> pulumi.Output[Any]:
             return pulumi.Output.from_input(program()).apply(resolved.append)
 
-        _ensure_loop()
         pulumi.runtime.set_mocks(self, project="modelserve", stack=self.stack, preview=False)
         drained()
         return resolved[0]
@@ -56,11 +54,3 @@ class Recorder(mocks.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
         raise AssertionError(f"no invoke expected, got {args.token}")
-
-
-def _ensure_loop() -> None:
-    """Tests with loops of their own leave none behind, and the SDK asks for the current one."""
-    try:
-        asyncio.get_event_loop()
-    except RuntimeError:
-        asyncio.set_event_loop(asyncio.new_event_loop())

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+import yaml
 
 from infra.settings import CHECKOUT
 from tests.local.platform import Platform
@@ -18,11 +19,14 @@ from tests.until import until
 
 pytestmark = pytest.mark.local
 
+RELEASED = yaml.safe_load((CHECKOUT / "apps/detector/app.yaml").read_text())["model"]["version"]
+"""What the detector serves."""
+
 
 @pytest.fixture
 def second_version(platform: Platform) -> str:
     """Version 2.0.0 of the detector's model: the same weights under another name."""
-    source = CHECKOUT / "models/circle_detector/1.1.0"
+    source = CHECKOUT / "models/circle_detector" / RELEASED
     target = platform.root / "models/circle_detector/2.0.0"
     if not target.exists():
         shutil.copytree(source, target)
@@ -102,7 +106,7 @@ def test_a_mirror_gets_a_copy_of_each_while_stable_answers(
 
     before = copies()
     answers = [platform.post("/detector/predict", coins) for _ in range(20)]
-    assert {a.headers["x-modelserve-revision"].rpartition("@")[2] for a in answers} == {"1.0.0"}
+    assert {a.headers["x-modelserve-revision"].rpartition("@")[2] for a in answers} == {RELEASED}
     until(lambda: copies() == before + 20, "20 copies at the canary")
 
 

@@ -107,11 +107,3 @@ def test_a_corrupt_artefact_stops_its_app_and_is_named(bare: Platform) -> None:
     assert told.returncode != 0
     assert "SHA-256" in told.stdout
     assert "Traceback" not in told.stdout
-
-
-@pytest.mark.parametrize("stack", ["dev", "stage", "prod"])
-def test_a_target_that_is_not_built_says_so_in_a_sentence(bare: Platform, stack: str) -> None:
-    bare.pulumi("stack", "init", stack)
-    told = bare.pulumi("preview", "--stack", stack, check=False)
-    assert "is not built yet" in told.stdout
-    assert "Traceback" not in told.stdout
