@@ -16,6 +16,9 @@ CONNECT_TIMEOUT_S = 3
 STATEMENT_TIMEOUT_S = 8
 """The server ends a statement that takes longer."""
 
+LOCKED_PAUSE_S = 0.02
+"""Before a worker asks again for what another worker is just doing to the same SQLite file."""
+
 TRANSACTION_TIMEOUT_S = 10
 """We stop waiting for the server, which may be hanging; above what it takes to connect or to run into its own limit."""
 
@@ -63,15 +66,37 @@ class Database:
         try:
             async with asyncio.timeout(TRANSACTION_TIMEOUT_S):
                 if not self._created:
-                    async with self._engine.begin() as connection:
-                        await schema.create(connection)
-                    self._created = True
+                    await self._create()
                 async with self._engine.begin() as connection:
                     yield connection
         except errors.DBAPIError as error:
             raise _fault(error) from error
         except (errors.TimeoutError, TimeoutError, OSError) as error:
             raise Unavailable("database", str(error) or "time-out") from error
+
+    async def _create(self) -> None:
+        """Make the schema; in SQLite also the log that lets readers work beside the writer, a property of the file."""
+        if self._engine.dialect.name == "sqlite":
+            while not await self._write_ahead():
+                await asyncio.sleep(LOCKED_PAUSE_S)
+        async with self._engine.begin() as connection:
+            await schema.create(connection)
+        self._created = True
+
+    async def _write_ahead(self) -> bool:
+        """Whether SQLite keeps a write-ahead log now.
+
+        The change needs the file to itself. Two who ask for it at once would wait for each other, so SQLite refuses one
+        of them without waiting for its time-out: who is refused asks again.
+        """
+        try:
+            async with self._engine.connect() as connection:
+                await connection.execute(text("PRAGMA journal_mode=WAL"))
+        except errors.OperationalError as error:
+            if getattr(error.orig, "sqlite_errorname", "") != "SQLITE_BUSY":
+                raise
+            return False
+        return True
 
     async def check(self) -> None:
         """Do nothing in a transaction; raises what ``transaction`` does."""
@@ -100,9 +125,8 @@ def _parse(url: str) -> tuple[URL, dict[str, Any]]:
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -- SQLAlchemy's adapter has no public type
-    """What SQLite leaves off by default: readers beside the writer, and foreign keys."""
+    """What SQLite leaves off by default."""
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
