@@ -77,8 +77,8 @@ class Database:
     async def _create(self) -> None:
         """Make the schema; in SQLite also the log that lets readers work beside the writer, a property of the file."""
         if self._engine.dialect.name == "sqlite":
-            while not await self._write_ahead():
-                await asyncio.sleep(LOCKED_PAUSE_S)  # noqa: ASYNC110 -- another process holds it: there is no event
+            while not await self._write_ahead():  # noqa: ASYNC110 -- another process holds it: there is no event
+                await asyncio.sleep(LOCKED_PAUSE_S)
         async with self._engine.begin() as connection:
             await schema.create(connection)
         self._created = True
