@@ -98,6 +98,7 @@ def lock() -> None:
         ("serve", ["--group", "pyproject.toml:serve", "--constraints", "toolchain/locks/dev.txt"], ""),
         ("policies", ["policies/pyproject.toml", "--group", "policies/pyproject.toml:dev"], ""),
         ("clients", ["--group", "pyproject.toml:clients"], ""),
+        ("mlflow", ["--group", "pyproject.toml:mlflow"], ""),
         ("build", ["-"], build),
         ("uv", ["-"], _pinned("uv")),
         ("go", ["-"], _pinned("go")),
