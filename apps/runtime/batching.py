@@ -31,11 +31,13 @@ class Ran(Generic[Y]):
         result: its prediction.
         decode_s: seconds that decoding it took.
         predict_s: seconds that the batch took that it was in.
+        instance: what the model took, decoded.
     """
 
     result: Y
     decode_s: float
     predict_s: float
+    instance: Any
 
 
 @dataclass(slots=True, eq=False)
@@ -215,4 +217,4 @@ class Batcher(Generic[X, Y]):
             if isinstance(outcome, Exception):
                 job.answer.set_exception(outcome)
             else:
-                job.answer.set_result(Ran(outcome, job.decode_s, seconds))
+                job.answer.set_result(Ran(outcome, job.decode_s, seconds, job.value))

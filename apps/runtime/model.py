@@ -20,6 +20,7 @@ from apps.runtime.handler import Codec, Handler
 from apps.runtime.metrics import ModelMetrics
 from apps.runtime.problems import Problem, unavailable
 from apps.runtime.settings import Settings, SettingsError
+from apps.runtime.watch import Watch
 from models.artefact import Artefact, ArtefactError
 from models.store import StoreError, UnknownModel, resolve
 
@@ -94,12 +95,15 @@ class Model(ABC):
         self._settings = settings
         self._loaded: _Loaded | None = None
         self._cache: Cache | None = None
+        self._watch: Watch | None = None
         self._reason = f"Loading {self.declared[0]} {self.declared[1]}."
 
     @asynccontextmanager
-    async def running(self, metrics: ModelMetrics, cache: Cache | None = None) -> AsyncIterator[None]:
-        """Load in the background for as long as the app runs; answers are kept where there is a cache."""
-        self._metrics, self._cache = metrics, cache
+    async def running(
+        self, metrics: ModelMetrics, cache: Cache | None = None, watch: Watch | None = None
+    ) -> AsyncIterator[None]:
+        """Load in the background for as long as the app runs; answers are kept in the cache and noted by the watch."""
+        self._metrics, self._cache, self._watch = metrics, cache, watch
         self.loading = asyncio.create_task(self._start())
         yield
         self.loading.cancel()
@@ -197,7 +201,7 @@ class Model(ABC):
             Problem: 503 when not ready or when the queue is full, 422 for more instances than it could ever hold, and
                 what decoding raises.
         """
-        loaded = self._ready()
+        loaded, started = self._ready(), time.perf_counter()
         self.check_count(len(values))
         key = self._key(loaded, values, parameters, form)
         kept = await self._cache.recall(key) if self._cache and key else None
@@ -211,6 +215,8 @@ class Model(ABC):
         ran: list[Ran[Any]] = await asyncio.gather(*waiting)
         for one in ran:
             self._count(loaded.codec.classes(one.result))
+        if self._watch:
+            self._watch.saw(loaded.artefact, loaded.codec, values, ran, time.perf_counter() - started)
         return Answers(
             [one.result for one in ran],
             preprocess_s=sum(one.decode_s for one in ran),

@@ -88,10 +88,15 @@ class Observe:
 
 
 def _trace(scope: Scope) -> tracing.Trace:
-    parent = state = ""
+    parent = state = request_id = ""
+    shadow = False
     for name, value in scope["headers"]:
         if name == b"traceparent":
             parent = value.decode("latin-1")
         elif name == b"tracestate":
             state = value.decode("latin-1")
-    return tracing.continued(parent, state)
+        elif name == b"x-request-id":
+            request_id = value.decode("latin-1")
+        elif name == b"x-modelserve-shadow":
+            shadow = True
+    return tracing.continued(parent, state, request_id, shadow)

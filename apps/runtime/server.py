@@ -17,6 +17,7 @@ from apps.runtime.metrics import Metrics
 from apps.runtime.observe import Observe
 from apps.runtime.protocols import v1, v2
 from apps.runtime.settings import Settings
+from apps.runtime.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def build(name: str, app: App, settings: Settings) -> Server:
                 if settings.cache_ttl_s and settings.redis_url_file:
                     cache = Cache(name, settings.redis_url_file, settings, measured)
                     stack.push_async_callback(cache.close)
-                await stack.enter_async_context(app.model.running(measured, cache))
+                watch = stack.enter_context(Watch(name, settings, metrics.registry).running())
+                await stack.enter_async_context(app.model.running(measured, cache, watch))
             yield
 
     api = FastAPI(

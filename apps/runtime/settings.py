@@ -62,6 +62,13 @@ class Settings(BaseSettings):
     redis_url_file: Path | None = Field(
         default=None, description="file with the redis:// URL, password included, of what keeps answers"
     )
+    payload_sample: float = Field(
+        default=0, ge=0, le=1, description="share of the requests whose payload is logged, 0 to 1; 0 logs none"
+    )
+    payload_text: bool = Field(default=False, description="true to log texts themselves, not only what they are like")
+    payload_folder: Path | None = Field(
+        default=None, description="folder that payloads are logged to; standard output where there is none"
+    )
     drain_s: float = Field(default=30, ge=0, description="seconds that draining may take, 0 or more")
     app_revision: str = Field(default="", description="name of this revision of the app, for logs and metrics")
 

@@ -16,6 +16,7 @@ from apps.runtime.metrics import ModelMetrics
 from apps.runtime.model import Model, Opened
 from apps.runtime.remote import Predictor
 from apps.runtime.settings import Settings
+from apps.runtime.watch import Watch
 from models.artefact import Artefact
 
 Made = Callable[[Artefact, Path], Transformer[Any, Any, Any]]
@@ -36,9 +37,11 @@ class TransformedModel(Model):
         self._predictor: Predictor | None = None
 
     @asynccontextmanager
-    async def running(self, metrics: ModelMetrics, cache: Cache | None = None) -> AsyncIterator[None]:
+    async def running(
+        self, metrics: ModelMetrics, cache: Cache | None = None, watch: Watch | None = None
+    ) -> AsyncIterator[None]:
         """As for a model that runs here; connections are closed in the end."""
-        async with super().running(metrics, cache):
+        async with super().running(metrics, cache, watch):
             yield
         if self._predictor:
             await self._predictor.close()
@@ -113,4 +116,4 @@ class _Asking:
             self._metrics.preprocess.observe(decode_s)
         self._metrics.predict.observe(predict_s)
         self._metrics.batch_size.observe(len(values))
-        return [Ran(result, decode_s, predict_s) for result in results]
+        return [Ran(result, decode_s, predict_s, instance) for result, instance in zip(results, instances, strict=True)]
