@@ -8,6 +8,7 @@ import pulumi
 
 from infra.local.database import Database, DatabaseArgs
 from infra.local.envoy import Gateway, GatewayArgs
+from infra.local.home import Home
 from infra.local.objects import Objects, ObjectsArgs
 from infra.local.postgres import Postgres, PostgresArgs
 from infra.local.process import Process, ProcessArgs
@@ -27,7 +28,8 @@ from toolchain import places
 def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
     """Everything that serves, started in the order in which it depends on each other."""
     retain = settings.data.retain
-    home = Supervisor("supervisor", SupervisorArgs(str(CHECKOUT / ".modelserve" / "local"))).home
+    at = Home(str(CHECKOUT / ".modelserve" / "local"))
+    home = Supervisor("supervisor", SupervisorArgs(at.root)).home
     gateway = Gateway("gateway", GatewayArgs(home, settings.gateway.port))
     prometheus = Prometheus("prometheus", PrometheusArgs(home, settings.prometheus.port, retain=retain))
     redis = Redis("redis", RedisArgs(home, settings.redis.port, settings.redis.memory_mib, retain))
@@ -46,6 +48,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
             database_url=_database(spec, home, postgres, retain),
             object_store_url=_objects(spec, home, retain),
             redis_url_file=redis.url_file if spec.cache.ttl_s else None,
+            payloads=at.payloads,
         )
         stable = _version(spec.name, spec.name, process.render(spec, around), home)
         canary = process.render_canary(spec, around)

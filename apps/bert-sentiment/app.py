@@ -12,7 +12,7 @@ from pydantic import Field
 
 from apps.runtime import texts
 from apps.runtime.app import App
-from apps.runtime.handler import Infer, NoParameters
+from apps.runtime.handler import Finding, Infer, NoParameters
 from apps.runtime.problems import Problem
 from apps.runtime.settings import Settings as RuntimeSettings
 from apps.runtime.settings import SettingsError
@@ -33,6 +33,7 @@ class SentimentTransformer:
     """The app's part in a prediction."""
 
     parameters = NoParameters
+    reads_text = True
     inputs = (Tensor("sequence", "BYTES", ("batch",)),)
     outputs = (Tensor("label", "BYTES", ("batch",)), Tensor("score", "FP32", ("batch",)))
 
@@ -70,6 +71,14 @@ class SentimentTransformer:
     def classes(self, result: NDArray[np.float64]) -> Iterable[str]:
         """The more likely one."""
         return [self._label(result)]
+
+    def statistics(self, instance: Pieces) -> dict[str, float]:
+        """What the text is like."""
+        return texts.statistics(instance)
+
+    def findings(self, result: NDArray[np.float64]) -> list[Finding]:
+        """The label that is more likely."""
+        return [Finding(self._label(result), float(result.max()))]
 
     def _label(self, result: NDArray[np.float64]) -> str:
         return self._labels[int(result.argmax())]

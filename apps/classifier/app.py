@@ -14,6 +14,7 @@ from apps.classifier.fetch import TIMEOUT_S, Fetcher
 from apps.runtime import pictures
 from apps.runtime.app import App
 from apps.runtime.engine import Session
+from apps.runtime.handler import Finding
 from apps.runtime.model import ServedModel
 from apps.runtime.settings import Settings as RuntimeSettings
 from models.artefact import Artefact, Tensor
@@ -74,6 +75,7 @@ class ImageNetHandler:
     """The classifier's part in a prediction."""
 
     parameters = Choice
+    reads_text = False
     inputs = (Tensor("image", "BYTES", ("batch",)),)
     outputs = (
         Tensor("class_id", "INT64", ("batch", "top_k")),
@@ -124,6 +126,15 @@ class ImageNetHandler:
     def classes(self, result: NDArray[np.float32]) -> Iterable[str]:
         """The most likely one."""
         return [self._labels[int(result.argmax())]]
+
+    def statistics(self, instance: NDArray[np.float32]) -> dict[str, float]:
+        """What the picture is like, as the network sees it."""
+        return pictures.statistics(instance, self._preprocess.std, self._preprocess.mean)
+
+    def findings(self, result: NDArray[np.float32]) -> list[Finding]:
+        """The most likely class."""
+        best = int(result.argmax())
+        return [Finding(self._labels[best], float(result[best]))]
 
     def example(self) -> NDArray[np.float32]:
         """A black picture."""

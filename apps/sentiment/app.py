@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from apps.runtime import texts
 from apps.runtime.app import App
 from apps.runtime.engine import Session
-from apps.runtime.handler import NoParameters
+from apps.runtime.handler import Finding, NoParameters
 from apps.runtime.model import ServedModel
 from apps.runtime.settings import Settings
 from models.artefact import Artefact, Tensor
@@ -42,6 +42,7 @@ class SentimentHandler:
     """The app's part in a prediction."""
 
     parameters = NoParameters
+    reads_text = True
     inputs = (Tensor("text", "BYTES", ("batch",)),)
     outputs = (Tensor("label", "BYTES", ("batch",)), Tensor("score", "FP32", ("batch",)))
 
@@ -77,6 +78,14 @@ class SentimentHandler:
     def classes(self, result: NDArray[np.float64]) -> Iterable[str]:
         """The more likely one."""
         return [self._label(result)]
+
+    def statistics(self, instance: Pieces) -> dict[str, float]:
+        """What the text is like."""
+        return texts.statistics(instance)
+
+    def findings(self, result: NDArray[np.float64]) -> list[Finding]:
+        """The label that is more likely."""
+        return [Finding(self._label(result), float(result.max()))]
 
     def example(self) -> Pieces:
         """A text that fills a window."""

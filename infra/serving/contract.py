@@ -23,6 +23,7 @@ class Place:
         stores: artefact stores, in the form of ``MODEL_STORES``.
         need_url: where it finds another app.
         given: variable and value for what a spec may ask for: ``database``, ``objects`` and ``cache``.
+        payload_folder: where payloads are logged; none for standard output, from where a cluster collects logs.
     """
 
     revision: Input[str]
@@ -31,6 +32,7 @@ class Place:
     stores: Input[str]
     need_url: Callable[[str], Input[str]]
     given: Mapping[str, tuple[str, Input[str] | None]]
+    payload_folder: str | None = None
 
 
 def environment(spec: ServingSpec, model: Model | None, place: Place) -> dict[str, Input[str]]:
@@ -68,6 +70,11 @@ def environment(spec: ServingSpec, model: Model | None, place: Place) -> dict[st
             told[name] = value
     if spec.cache.ttl_s:
         told["CACHE_TTL_S"] = str(spec.cache.ttl_s)
+    if spec.payloads.sample:
+        told["PAYLOAD_SAMPLE"] = f"{spec.payloads.sample:g}"
+        told["PAYLOAD_TEXT"] = str(spec.payloads.text).lower()
+        if place.payload_folder:
+            told["PAYLOAD_FOLDER"] = place.payload_folder
     return told
 
 

@@ -33,6 +33,7 @@ class Surroundings:
         database_url: of the app's own database; none for an app that needs none.
         object_store_url: of the app's own objects; none for an app that needs none.
         redis_url_file: file with the URL of Redis; none for an app that keeps no answers.
+        payloads: folder for what apps log of their payloads, each in one of its own; standard output without.
     """
 
     home: pulumi.Input[str]
@@ -44,6 +45,7 @@ class Surroundings:
     database_url: pulumi.Input[str] | None = None
     object_store_url: pulumi.Input[str] | None = None
     redis_url_file: pulumi.Input[str] | None = None
+    payloads: Path | None = None
 
 
 def render(spec: ServingSpec, around: Surroundings) -> ProcessArgs:
@@ -120,6 +122,7 @@ def _rendered(spec: ServingSpec, model: Model | None, around: Surroundings) -> P
             "objects": ("OBJECT_STORE_URL", around.object_store_url),
             "cache": ("REDIS_URL_FILE", around.redis_url_file),
         },
+        payload_folder=str(around.payloads / spec.name) if around.payloads else None,
     )
     return ProcessArgs(
         home=around.home,

@@ -148,6 +148,18 @@ class Cache(Frozen):
     ttl_s: int = Field(default=0, ge=0)
 
 
+class Payloads(Frozen):
+    """What is written down of requests: digests, statistics, labels and scores, as CloudEvents.
+
+    Attributes:
+        sample: share of the requests, 0 to 1; the same of them for stable and for a canary's copies.
+        text: whether texts themselves are, of apps that read texts; pictures never.
+    """
+
+    sample: float = Field(default=0, ge=0, le=1)
+    text: bool = False
+
+
 class ServingSpec(Frozen):
     """One app.
 
@@ -189,6 +201,7 @@ class ServingSpec(Frozen):
     batching: Batching = Batching()
     limits: Limits = Limits()
     cache: Cache = Cache()
+    payloads: Payloads = Payloads()
     traffic: TrafficPolicy = TrafficPolicy()
 
     @property
@@ -228,6 +241,8 @@ class ServingSpec(Frozen):
             raise ValueError("traffic.canary names a model version, but the app has no model")
         if self.cache.ttl_s and self.model is None:
             raise ValueError("cache.ttl_s keeps answers of a model, but the app has no model")
+        if self.payloads.sample and self.model is None:
+            raise ValueError("payloads.sample logs what a model answers, but the app has no model")
         secret = sorted(name for name in self.env if SECRET_NAME.search(name))
         if secret:
             raise ValueError(f"env.{secret[0]} looks like a secret; apps read secrets from mounted files")

@@ -100,6 +100,26 @@ def test_a_cache_that_nobody_gives_is_refused(around: Surroundings) -> None:
         render(spec(cache={"ttl_s": 60}), around)
 
 
+def test_payloads_are_logged_by_who_was_told_to_alone(around: Surroundings) -> None:
+    given = replace(around, payloads=Path("/home/log/payloads"))
+    told = render(spec(payloads={"sample": 0.1}), given).environment
+    logs = {name: value for name, value in told.items() if name.startswith("PAYLOAD")}
+    assert logs == {"PAYLOAD_SAMPLE": "0.1", "PAYLOAD_TEXT": "false", "PAYLOAD_FOLDER": "/home/log/payloads/app"}
+    assert not any(name.startswith("PAYLOAD") for name in render(spec(), given).environment)
+
+
+def test_a_canary_logs_what_stable_logs(around: Surroundings) -> None:
+    mirrored = spec(payloads={"sample": 0.1}, traffic={"canary": {"version": "1.1.0", "mirror": 100}})
+    stable, canary = render(mirrored, around), render_canary(mirrored, around)
+    assert canary is not None
+    assert stable.environment["PAYLOAD_SAMPLE"] == canary.environment["PAYLOAD_SAMPLE"]
+
+
+def test_payloads_of_an_app_without_a_model_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"payloads\.sample logs what a model answers"):
+        spec(model=None, payloads={"sample": 1})
+
+
 def test_an_app_that_is_only_an_image_is_refused(around: Surroundings) -> None:
     with pytest.raises(ValueError, match="gives no command"):
         render(spec(command=None, image="registry/app:1"), around)
