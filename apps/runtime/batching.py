@@ -75,7 +75,7 @@ class Runner(Protocol[R]):
         """
         ...
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop."""
         ...
 
@@ -106,7 +106,6 @@ class Batcher(Generic[X, Y]):
         # Two counters with one writer each, the loop and the worker, need no lock; their difference is what waits.
         self._reserved = 0
         self._taken = 0
-        metrics.queue_depth.set_function(lambda: self.waiting)
         self._decoders = [
             threading.Thread(target=self._decode_all, name="decode", daemon=True) for _ in range(decoders)
         ]
@@ -138,8 +137,11 @@ class Batcher(Generic[X, Y]):
             self._values.put(job)
         return [job.answer for job in jobs]
 
-    def close(self) -> None:
-        """Run what was submitted, then stop."""
+    async def close(self) -> None:
+        """Run what was submitted, then stop. The loop goes on meanwhile."""
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
         for _ in self._decoders:
             self._values.put(None)
         for thread in self._decoders:
