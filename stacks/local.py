@@ -90,7 +90,7 @@ def _routed(spec: ServingSpec, stable: Process, canary: Process | None) -> Route
     beside = spec.traffic.canary
     return RoutedApp(
         spec,
-        RevisionArgs(_label(spec), stable.endpoints),
+        RevisionArgs(spec.version, stable.endpoints),
         RevisionArgs(beside.version, canary.endpoints) if beside and canary else None,
     )
 
@@ -101,7 +101,7 @@ def _told(spec: ServingSpec, port: int, stable: Process, canary: Process | None)
     weight = beside.weight if beside else 0
 
     def app(running: dict[str, list[str]]) -> App:
-        versions = [_described(_label(spec), 100 - weight, 0, running["stable"], running["stable_logs"])]
+        versions = [_described(spec.version, 100 - weight, 0, running["stable"], running["stable_logs"])]
         if beside and canary:
             versions.append(
                 _described(beside.version, weight, beside.mirror, running["canary"], running["canary_logs"])
@@ -117,7 +117,3 @@ def _told(spec: ServingSpec, port: int, stable: Process, canary: Process | None)
 
 def _described(label: str, weight: int, mirror: int, endpoints: list[str], logs: list[str]) -> Version:
     return Version(label=label, weight=weight, mirror=mirror, addresses=[f"http://{e}" for e in endpoints], logs=logs)
-
-
-def _label(spec: ServingSpec) -> str:
-    return spec.model.version if spec.model else "current"

@@ -205,6 +205,11 @@ class ServingSpec(Frozen):
     traffic: TrafficPolicy = TrafficPolicy()
 
     @property
+    def version(self) -> str:
+        """What its stable version is called: the model's version, or ``current`` for an app without one."""
+        return self.model.version if self.model else "current"
+
+    @property
     def way(self) -> RunsOn:
         """How a cluster runs the app: as it says; else by Knative to zero, by KServe for a model, or a Deployment."""
         if self.runs_on is not None:
