@@ -6,6 +6,7 @@ from ops.doctor import doctor
 from ops.gate import deploy
 from ops.publish import publish
 from ops.render import render
+from ops.shadow import shadow
 from ops.status import status
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app.command()(deploy)
 app.command()(doctor)
 app.command()(publish)
 app.command()(render)
+app.command()(shadow)
 
 if __name__ == "__main__":
     app()

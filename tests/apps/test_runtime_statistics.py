@@ -39,10 +39,10 @@ def test_a_reddish_picture_is_warm(picture: NDArray[np.uint8]) -> None:
 
 
 def test_normalised_pixels_have_the_statistics_of_the_picture(picture: NDArray[np.uint8]) -> None:
-    tensor = picture.transpose(2, 0, 1) / np.float32(255)
+    tensor = picture.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
-    normalised = (tensor - np.float32(mean)[:, None, None]) / np.float32(std)[:, None, None]
-    assert pictures.statistics(normalised, std, mean) == pytest.approx(statistics(picture), abs=1e-5)
+    normalised = (tensor - np.array(mean, np.float32)[:, None, None]) / np.array(std, np.float32)[:, None, None]
+    assert pictures.statistics(normalised.astype(np.float32), std, mean) == pytest.approx(statistics(picture), abs=1e-5)
 
 
 def test_a_picture_of_one_colour_or_one_pixel_has_statistics_too() -> None:
