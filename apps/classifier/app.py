@@ -84,9 +84,7 @@ class ImageNetHandler:
     )
 
     def __init__(self, artefact: Artefact, folder: Path, session: Session, top_k: int) -> None:
-        if artefact.labels is None:
-            raise ValueError(f"{folder} has no labels: it is no classifier")
-        self._labels = (folder / artefact.labels).read_text(encoding="utf-8").splitlines()
+        self._labels = artefact.classes(folder)
         self._preprocess = Preprocess.of(artefact.preprocess)
         self._input = artefact.signature.inputs[0].name
         self._session = session
@@ -161,7 +159,7 @@ def routes(model: ServedModel, fetcher: Fetcher) -> APIRouter:
 
     async def classify(picture: bytes, choice: Choice) -> dict[str, Any]:
         answers = await model.predict([picture], choice)
-        name, version = model.identity
+        name, version = answers.by.identity
         return model.encode(answers, choice)[0] | answers.times() | {"model": name, "version": version}
 
     @router.post("/predict", response_model=Predictions)

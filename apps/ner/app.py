@@ -52,7 +52,7 @@ class NamesHandler:
     outputs = (Tensor("entities", "BYTES", ("batch",)),)
 
     def __init__(self, artefact: Artefact, folder: Path, session: Session) -> None:
-        labels = (folder / (artefact.labels or "labels.txt")).read_text(encoding="utf-8").splitlines()
+        labels = artefact.classes(folder)
         if tuple(labels) != LABELS:
             raise ValueError(f"{folder} has the labels {', '.join(labels)}; it must have {', '.join(LABELS)}")
         self._pieces = WordPieces.load(folder / artefact.preprocess["tokenizer"])
