@@ -67,12 +67,13 @@ def build(name: str, app: App, settings: Settings) -> Server:
         max_body_size=settings.max_upload_size,
         form_limits={"max_fields": MAX_FIELDS, "max_files": MAX_FILES, "max_part_size": MAX_FIELD_BYTES},
         exception_handlers={Exception: _ours},
+        responses=problems.RESPONSES,
     )
     problems.install(api)
 
     @api.get("/openapi.json", include_in_schema=False)
     async def openapi() -> JSONResponse:
-        return JSONResponse(api.openapi())
+        return JSONResponse(problems.describe(api.openapi()))
 
     api.include_router(app.router)
     api.include_router(probes.routes(name, app, metrics, drain, settings.app_revision))
