@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from apps.runtime import probes, problems
+from apps.runtime import probes, problems, reload
 from apps.runtime.app import App
 from apps.runtime.cache import Cache
 from apps.runtime.drain import Drain
@@ -79,6 +79,7 @@ def build(name: str, app: App, settings: Settings) -> Server:
     api.include_router(probes.routes(name, app, metrics, drain, settings.app_revision))
     if app.model:
         names = frozenset({name, settings.model_name or name})
+        api.include_router(reload.routes(app.model, settings.reload_token_file))
         api.include_router(v1.routes(app.model, names, app.instance))
         api.include_router(v2.routes(app.model, names, drain))
     overload = app.model.overload if app.model else lambda: None
