@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -24,7 +24,8 @@ from pydantic_core import to_json
 
 from apps.runtime import tracing
 from apps.runtime.batching import Ran
-from apps.runtime.handler import Codec, Finding, Watched
+from apps.runtime.drifting import Described
+from apps.runtime.handler import Finding, Watched
 from apps.runtime.settings import Settings
 from models.artefact import Artefact
 
@@ -47,7 +48,7 @@ class Note:
 
     Attributes:
         artefact: the model that did.
-        codec: the app's part around it.
+        codec: the app's part around it, as far as it is watched.
         values: what the request carried, one for each instance.
         ran: what was made of them.
         seconds: from the model being asked to its answer, waiting included.
@@ -57,7 +58,7 @@ class Note:
     """
 
     artefact: Artefact
-    codec: Codec[Any, Any, Any]
+    codec: Watched[Any, Any]
     values: Sequence[object]
     ran: Sequence[Ran[Any]]
     seconds: float
@@ -85,20 +86,20 @@ class Payloads:
         self._every = max(1, round(1 / settings.payload_sample))
         self._segments = Segments(settings.payload_folder) if settings.payload_folder else None
 
-    def write(self, note: Note) -> None:
-        """Write one event.
+    def write(self, note: Note, described: Sequence[Described]) -> None:
+        """Write one event, of a request whose instances are described.
 
         Raises:
             OSError: it could not be written.
         """
-        line = JSONFormat().write(self.event(note)) + b"\n"
+        line = JSONFormat().write(self.event(note, described)) + b"\n"
         if self._segments:
             self._segments.append(line)
         else:
             sys.stdout.write(line.decode())  # one call: lines of the log, from other threads, stay whole
             sys.stdout.flush()
 
-    def event(self, note: Note) -> CloudEvent:
+    def event(self, note: Note, described: Sequence[Described]) -> CloudEvent:
         """What is written of a request."""
         name, version = note.artefact.name, note.artefact.version
         attributes: dict[str, Any] = {
@@ -113,8 +114,11 @@ class Payloads:
         if self._every > 1:
             attributes["sampledrate"] = self._every
         instances = [
-            {"input": self._input(note.codec, value, one), "output": _output(note.codec, one)}
-            for value, one in zip(note.values, note.ran, strict=True)
+            {
+                "input": self._input(note.codec, value, statistics),
+                "output": [_said(one) for one in findings[:MAX_FINDINGS]],
+            }
+            for value, (statistics, findings) in zip(note.values, described, strict=True)
         ]
         return CloudEvent(
             attributes,
@@ -130,19 +134,16 @@ class Payloads:
             },
         )
 
-    def _input(self, codec: object, value: object, ran: Ran[Any]) -> dict[str, Any]:
+    def _input(self, codec: Watched[Any, Any], value: object, statistics: Mapping[str, float]) -> dict[str, Any]:
         content = _content(value)
-        about: dict[str, Any] = {"sha256": sha256(content).hexdigest(), "bytes": len(content)}
-        if isinstance(codec, Watched):
-            about["statistics"] = {name: round(one, 6) for name, one in codec.statistics(ran.instance).items()}
-            if codec.reads_text and self._settings.payload_text:
-                about["text"] = content.decode(errors="replace")[:MAX_TEXT]
+        about: dict[str, Any] = {
+            "sha256": sha256(content).hexdigest(),
+            "bytes": len(content),
+            "statistics": {name: round(one, 6) for name, one in statistics.items()},
+        }
+        if codec.reads_text and self._settings.payload_text:
+            about["text"] = content.decode(errors="replace")[:MAX_TEXT]
         return about
-
-
-def _output(codec: object, ran: Ran[Any]) -> list[dict[str, Any]]:
-    findings = codec.findings(ran.result)[:MAX_FINDINGS] if isinstance(codec, Watched) else []
-    return [_said(finding) for finding in findings]
 
 
 def _said(finding: Finding) -> dict[str, Any]:

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     payload_folder: Path | None = Field(
         default=None, description="folder that payloads are logged to; standard output where there is none"
     )
+    drift_run_length: int = Field(
+        default=10_000_000, ge=0, description="instances to a false alarm of drift, on average or more; 0 watches none"
+    )
     drain_s: float = Field(default=30, ge=0, description="seconds that draining may take, 0 or more")
     app_revision: str = Field(default="", description="name of this revision of the app, for logs and metrics")
 

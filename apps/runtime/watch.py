@@ -1,4 +1,4 @@
-"""Behind the back of requests: what was asked and answered is logged, in a thread of its own.
+"""Behind the back of requests: what was asked and answered is watched for drift and logged, in a thread of its own.
 
 A request leaves a note and goes on. Notes that find the queue full are dropped and counted; nothing that happens to
 them reaches a request.
@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from apps.runtime import logs, tracing
 from apps.runtime.batching import Ran
+from apps.runtime.drifting import Drift
 from apps.runtime.handler import Codec, Watched
 from apps.runtime.payloads import Note, Payloads, sampled
 from apps.runtime.settings import Settings
@@ -29,13 +30,18 @@ COMPLAIN_S = 60.0
 """A full disk is said once a minute, not for each request."""
 
 
+Serving = tuple[Artefact, ...]
+"""The models of a process."""
+
+
 class Watch:
     """What sees the answers of one app. ``saw`` is for the event loop's thread."""
 
     def __init__(self, app: str, settings: Settings, registry: CollectorRegistry) -> None:
         self._sample = settings.payload_sample
         self._payloads = Payloads(app, settings) if settings.payload_sample else None
-        self._notes: SimpleQueue[Note | None] = SimpleQueue()
+        self._drift = Drift(app, settings, registry) if settings.drift_run_length else None
+        self._notes: SimpleQueue[Note | Serving | None] = SimpleQueue()
         self._complain_at = 0.0
         self._logged = Counter("payloads_logged", "Requests whose payload was logged.", registry=registry)
         dropped = Counter("payloads_dropped", "Payloads that were lost.", ["reason"], registry=registry)
@@ -63,24 +69,34 @@ class Watch:
         if trace is None or not isinstance(codec, Watched):
             return
         payload = self._payloads is not None and sampled(trace, self._sample)
-        if not payload:
+        if not payload and not (self._drift and self._drift.watches(artefact)):
             return
         if self._notes.qsize() >= CAPACITY:
-            self._full.inc()
+            self._full.inc(payload)
             return
         self._notes.put(Note(artefact, codec, values, ran, seconds, trace, time.time(), payload))
+
+    def serve(self, artefacts: Serving) -> None:
+        """Note what is served from now on."""
+        self._notes.put(artefacts)
 
     def _see_all(self) -> None:
         while (note := self._notes.get()) is not None:
             try:
-                self._see(note)
+                if isinstance(note, Note):
+                    self._see(note)
+                elif self._drift:
+                    self._drift.serve(note)
             except Exception as error:  # a note is lost, never the thread
                 self._failed.inc()
                 if time.monotonic() >= self._complain_at:
                     self._complain_at = time.monotonic() + COMPLAIN_S
-                    log.warning("payloads are not logged", reason=f"{type(error).__name__}: {error}")
+                    log.warning("what was answered is lost", reason=f"{type(error).__name__}: {error}")
 
     def _see(self, note: Note) -> None:
+        described = [(note.codec.statistics(one.instance), note.codec.findings(one.result)) for one in note.ran]
+        if self._drift:
+            self._drift.see(note.artefact, described)
         if self._payloads and note.payload:
-            self._payloads.write(note)
+            self._payloads.write(note, described)
             self._logged.inc()
