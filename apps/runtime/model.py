@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from apps.runtime import engine
 from apps.runtime.batching import Batcher, QueueFull, Ran
 from apps.runtime.cache import Cache, Kept
-from apps.runtime.handler import Codec, Handler
+from apps.runtime.handler import Handler
 from apps.runtime.metrics import ModelMetrics
 from apps.runtime.problems import Problem, unavailable
 from apps.runtime.settings import Settings, SettingsError
@@ -115,15 +115,6 @@ class Model(ABC):
         """The refusal of a request that would find the queue full; asked before its body is read."""
         full = [each.runner.waiting >= each.runner.capacity for each in self.versions.loaded]
         return self._shed() if full and all(full) else None
-
-    @property
-    def codec(self) -> Codec[Any, Any, Any]:
-        """The app's part around what answers where no version is named.
-
-        Raises:
-            Problem: 503 while the model is not ready.
-        """
-        return self.versions.pick().codec
 
     @property
     def identity(self) -> tuple[str, str]:
