@@ -74,7 +74,7 @@ class Observe:
             cache.outcome.reset(unasked)
 
     def _record(self, scope: Scope, status: int, seconds: float, probe: bool) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
+        route = getattr(scope.get("route"), "path_format", "unmatched")
         method = scope["method"] if scope["method"] in METHODS else "_OTHER"
         self.metrics.duration.labels(route, method, str(status)).observe(seconds)
         (log.debug if probe else log.info)(
