@@ -5,6 +5,7 @@ import typer
 from ops.doctor import doctor
 from ops.gate import deploy
 from ops.publish import publish
+from ops.reference import reference
 from ops.render import render
 from ops.shadow import shadow
 from ops.status import status
@@ -20,6 +21,7 @@ app.command()(status)
 app.command()(deploy)
 app.command()(doctor)
 app.command()(publish)
+app.command()(reference)
 app.command()(render)
 app.command()(shadow)
 

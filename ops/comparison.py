@@ -4,9 +4,8 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from pydantic import BaseModel, ValidationError
+from ops.payloads import Event, Finding, Payload
 
 IOU = 0.5
 """Boxes that overlap so much are the same object: the threshold of PASCAL VOC and COCO's AP50."""
@@ -14,49 +13,6 @@ IOU = 0.5
 EXAMPLES = 10
 Z = 1.959964
 """Of the normal distribution, for an interval of 95 %."""
-
-
-class Finding(BaseModel):
-    """One thing that an answer says: ``apps.runtime.handler.Finding``, as it is written down."""
-
-    label: str
-    score: float
-    span: tuple[int, int] | None = None
-    box: tuple[float, float, float, float] | None = None
-
-
-class Instance(BaseModel):
-    """One instance of a request, as far as it matters here."""
-
-    output: list[Finding]
-
-
-class Payload(BaseModel):
-    """The data of an event."""
-
-    app: str
-    asked_for: str
-    duration_ms: float
-    instances: list[Instance]
-
-
-class Event(BaseModel):
-    """A payload log's event, as ``apps.runtime.payloads`` writes it."""
-
-    id: str
-    type: Literal["modelserve.prediction.v1"]
-    data: Payload
-
-
-def read(lines: Iterable[str]) -> Iterable[Event]:
-    """The events among lines of a log; of others, there may be any number."""
-    for line in lines:
-        if '"modelserve.prediction.v1"' in line:
-            try:
-                # What collects a cluster's logs may have put a time or a name before the line.
-                yield Event.model_validate_json(line[line.index("{") :])
-            except ValidationError:  # the last line, still being written
-                continue
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from infra.local.home import Home
-from infra.settings import CHECKOUT
-from ops import comparison
+from ops import comparison, payloads
 from ops.deployment import NotDeployed
 from ops.deployment import read as read_deployment
 from ops.output import AsJson, Stack, console, fail
@@ -49,7 +46,8 @@ def shadow(
     if app not in deployed:
         raise fail(f"Stack {stack} has no app {app}.\n  There are: {', '.join(deployed)}.")
     stable, canary = _versions(app, deployed[app])
-    logged = (event for event in comparison.read(_lines(app, events)) if event.data.app == app)
+    found = sys.stdin if events == Path("-") else payloads.lines([events] if events else payloads.files(app))
+    logged = (event for event in payloads.read(found) if event.data.app == app)
     report = comparison.compare(logged, stable, canary)
     if report is None:
         raise fail(f"No request to {app} was logged by both {stable} and its canary {canary}.\n{HOW.format(app=app)}")
@@ -64,22 +62,6 @@ def _versions(app: str, deployed: App) -> tuple[str, str]:
         raise fail(f"{app} has no canary.\n{HOW.format(app=app)}")
     stable, canary = deployed.versions
     return stable.label, canary.label
-
-
-def _lines(app: str, events: Path | None) -> Iterable[str]:
-    if events == Path("-"):
-        return sys.stdin
-    kept = Home(str(CHECKOUT / ".modelserve" / "local")).payloads / app
-    return _all([events] if events else sorted(kept.glob("*.jsonl")))
-
-
-def _all(files: Iterable[Path]) -> Iterator[str]:
-    for file in files:
-        try:
-            with file.open(encoding="utf-8", errors="replace") as lines:
-                yield from lines
-        except FileNotFoundError:  # an old segment, which made room for a new one
-            continue
 
 
 def _print(app: str, stable: str, canary: str, report: comparison.Report) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from ops.comparison import Event, Report, compare, iou, percentile, read, wilson
+from ops.comparison import Report, compare, iou, percentile, wilson
+from ops.payloads import Event, read
 
 Answer = list[dict[str, Any]]
 

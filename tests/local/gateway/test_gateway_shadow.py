@@ -13,8 +13,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from infra.local.home import Home
-from ops import shadow
+from ops import payloads, shadow
 from ops.cli import app as modelserve
 from stacks.outputs import App, Deployment, Version
 from tests.apps.doubler import write_doubler
@@ -24,6 +23,7 @@ from tests.until import until
 
 STABLE = "1.0.0"
 REQUESTS = 80
+LOGS = Path(".modelserve/local/log/payloads/echo")
 
 pytestmark = pytest.mark.local
 
@@ -44,7 +44,7 @@ def serving(folder: Path, version: str) -> Iterator[Served]:
         "MODEL_STORES": str(folder),
         "THREADS": "1",
         "PAYLOAD_SAMPLE": "1",
-        "PAYLOAD_FOLDER": str(folder / "log" / "payloads" / "echo"),
+        "PAYLOAD_FOLDER": str(folder / LOGS),
     }
     log = folder / f"{version}.log"
     with log.open("w") as output:
@@ -72,13 +72,15 @@ def test_mirrored_answers_are_compared_with_stables(
         for number in range(1, REQUESTS + 1):
             answer = client.post(url, json={"instances": [number]})
             assert answer.json() == {"predictions": [{"doubled": 2.0 * number}]}
-    payloads = tmp_path / "log" / "payloads" / "echo"
-    until(lambda: sum(file.read_text().count("\n") for file in payloads.glob("*.jsonl")) == 2 * REQUESTS, "all logged")
+    until(
+        lambda: sum(file.read_text().count("\n") for file in (tmp_path / LOGS).glob("*.jsonl")) == 2 * REQUESTS,
+        "all logged",
+    )
 
     described = [Version(label=STABLE), Version(label=CANARY, weight=0, mirror=100)]
     deployed = Deployment(gateway=gateway.url, apps={"echo": App(summary="", urls=[], versions=described)})
     monkeypatch.setattr(shadow, "read_deployment", lambda _stack: deployed)
-    monkeypatch.setattr(shadow, "Home", lambda _root: Home(str(tmp_path)))
+    monkeypatch.setattr(payloads, "CHECKOUT", tmp_path)
     told = CliRunner().invoke(modelserve, ["shadow", "echo", "--json"])
     assert told.exit_code == 0, told.output
     report = json.loads(told.stdout)
