@@ -31,7 +31,8 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
     at = Home(str(CHECKOUT / ".modelserve" / "local"))
     home = Supervisor("supervisor", SupervisorArgs(at.root)).home
     gateway = Gateway("gateway", GatewayArgs(home, settings.gateway.port))
-    prometheus = Prometheus("prometheus", PrometheusArgs(home, settings.prometheus.port, retain=retain))
+    rules = str(CHECKOUT / "monitoring" / "alerts")
+    prometheus = Prometheus("prometheus", PrometheusArgs(home, settings.prometheus.port, rules, retain=retain))
     redis = Redis("redis", RedisArgs(home, settings.redis.port, settings.redis.memory_mib, retain))
     postgres = Postgres("postgres", PostgresArgs(home, settings.postgres.port, retain))
     Scrape("gateway", ScrapeArgs(home, gateway.metrics.apply(lambda at: [at]), "/stats/prometheus"))
