@@ -91,7 +91,7 @@ def external(where: str) -> bytes:
 
 
 def graph(node: onnx.NodeProto, *weights: TensorProto, domain: str = "") -> bytes:
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in ("x", "y")]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in ("x", "y")]
     made = helper.make_graph([node], "graph", ends[:1], ends[1:], list(weights))
     sets = [helper.make_opsetid("", 17)] + ([helper.make_opsetid(domain, 1)] if domain else [])
     return helper.make_model(made, opset_imports=sets, ir_version=10).SerializeToString()
@@ -108,8 +108,8 @@ def test_a_pickle_called_a_graph_is_refused_and_does_nothing(tmp_path: Path) -> 
 def test_weights_beside_their_graph_are_read(tmp_path: Path) -> None:
     folder = write_doubler(tmp_path, graph=external("weights.txt"))
     np.ones(4, np.float32).tofile(folder / "weights.txt")
-    [sums] = open_session(folder / "model.onnx", "cpu", 1).run({"x": np.ones(4, np.float32)})
-    assert sums.tolist() == [2, 2, 2, 2]
+    [sums] = open_session(folder / "model.onnx", "cpu", 1).run({"x": np.ones((1, 4), np.float32)})
+    assert sums.tolist() == [[2, 2, 2, 2]]
 
 
 @pytest.mark.parametrize("where", ["../weights.txt", "{root}/weights.txt", "a/../../weights.txt", "link.txt"])
