@@ -2,6 +2,7 @@
 
 import shutil
 import zlib
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ START_S = 60
 """Seconds suffice on an idle machine; recovery after a crash replays the log first."""
 
 
-class ServerProvider(Provider):
+class ServerProvider(Provider, ABC):
     """Runs a server of which there is one a stack.
 
     The inputs that all have: ``home``; ``port``, 0 for any that is free, which then stays; ``retain``, whether the data
@@ -32,17 +33,17 @@ class ServerProvider(Provider):
     setting: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]] = ()
 
+    @abstractmethod
     def program(self, home: Home, port: int, props: dict[str, Any]) -> Program:
         """What runs for these inputs; changes nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prepare(self, home: Home, port: int, props: dict[str, Any]) -> None:
         """Make the files that the program needs and that are not there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ready(self, home: Home, port: int) -> bool:
         """Whether it answers, asked with the password where it has one."""
-        raise NotImplementedError
 
     def private_files(self, home: Home) -> list[Path]:
         """Its passwords, which go when its data goes."""
