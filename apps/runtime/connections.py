@@ -16,7 +16,7 @@ LINGER_S = 5
 """For the rest of a body that was answered early: closing at once would lose the answer on its way."""
 
 MAX_CONNECTIONS = 16_384
-"""Idle ones take 13 kB each."""
+"""Idle ones take 5 kB each."""
 
 OTHER_FILES = 256
 """Descriptors that are none of callers' connections: the model's files, the log, databases, other services."""
