@@ -7,6 +7,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 VENV = CHECKOUT / ".venv"
 LOCKS = CHECKOUT / "toolchain" / "locks"
 POLICIES = CHECKOUT / "policies"
+MLFLOW = CHECKOUT / ".venv-mlflow"
 
 DATA = CHECKOUT / ".modelserve"
 STATE = DATA / "state"

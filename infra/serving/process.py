@@ -26,6 +26,8 @@ class Surroundings:
         home: the supervisor's ``home``.
         checkout: the project's folder: where processes run and their sources are.
         stores: artefact stores, searched in this order.
+        registry: the model registry, ``mlflow+http://…``, for the apps that name an alias; none where there is none.
+        reload_token_file: file with the token of ``POST /model/reload``; none leaves that off.
         internal_url: where apps reach each other through the gateway, for example ``http://127.0.0.1:8081``; the other
             app's name follows as the path. It stays the same when the other app rolls, so that its callers need not.
         cores: what this machine has.
@@ -38,7 +40,7 @@ class Surroundings:
 
     home: pulumi.Input[str]
     checkout: Path
-    stores: tuple[Path, ...]
+    stores: tuple[Path | str, ...]
     internal_url: str
     cores: int
     log_level: str = "info"
@@ -46,6 +48,8 @@ class Surroundings:
     object_store_url: pulumi.Input[str] | None = None
     redis_url_file: pulumi.Input[str] | None = None
     payloads: Path | None = None
+    registry: pulumi.Input[str] | None = None
+    reload_token_file: pulumi.Input[str] | None = None
 
 
 def render(spec: ServingSpec, around: Surroundings) -> ProcessArgs:
@@ -122,6 +126,8 @@ def _rendered(spec: ServingSpec, model: Model | None, around: Surroundings) -> P
             "objects": ("OBJECT_STORE_URL", around.object_store_url),
             "cache": ("REDIS_URL_FILE", around.redis_url_file),
         },
+        registry=around.registry,
+        reload_token_file=around.reload_token_file,
         payload_folder=str(around.payloads / spec.name) if around.payloads else None,
     )
     return ProcessArgs(

@@ -9,6 +9,7 @@ import pytest
 
 from infra.serving.process import Surroundings, render, render_canary, source_digest
 from infra.serving.spec import ServingSpec
+from tests.recorder import Recorder
 
 MODEL = {"name": "resnet50", "version": "1.0.0", "alternative": {"name": "lite0", "version": "2.0.0"}}
 
@@ -182,3 +183,17 @@ def test_an_edit_of_anything_else_is_not(checkout: Path, file: str) -> None:
     (checkout / file).parent.mkdir(parents=True, exist_ok=True)
     (checkout / file).write_text("second")
     assert source_digest(checkout, spec()) == before
+
+
+def test_a_registry_and_a_token_are_told_to_who_needs_them(around: Surroundings) -> None:
+    around = replace(around, registry="mlflow+http://127.0.0.1:5000", reload_token_file="/secrets/reload.token")
+    road = render(
+        spec(model={"name": "road", "version": "@production", "also": ["1.0.0", "1.1.0"]}), around
+    ).environment
+    assert road["MODEL_VERSION"] == "@production"
+    assert road["MODEL_ALSO"] == "1.0.0,1.1.0"
+    assert Recorder().run(lambda: road["MODEL_STORES"]) == "/stores/a:/stores/b:mlflow+http://127.0.0.1:5000"  # type: ignore[arg-type,return-value]
+    other = render(spec(), around).environment
+    assert other["MODEL_STORES"] == "/stores/a:/stores/b"
+    assert road["RELOAD_TOKEN_FILE"] == other["RELOAD_TOKEN_FILE"] == "/secrets/reload.token"
+    assert "RELOAD_TOKEN_FILE" not in render(spec(model=None), around).environment
