@@ -201,7 +201,7 @@ class Versions:
             other, _, other_version = self._settings.model_alternative.partition("@")
             folder = resolve(other, other_version, stores)
             log.warning("serving the alternative", reason=str(missing))
-            return folder, f"{name}@{version}", str(missing)
+            return folder, f"{name}@{version.removeprefix('@')}", str(missing)
 
     async def _let_go(self, gone: list[Loaded]) -> None:
         while gone:
