@@ -10,7 +10,7 @@ from tests.apps.processes import running
 from tests.bench.conftest import Table
 from tests.bench.load import Request, Timings, closed_loop
 from tests.crowd import crowd
-from tests.local.gateway.running import Gateway, app
+from tests.local.gateway.running import Gateway, Props, app
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(300)]
 
@@ -31,7 +31,7 @@ def test_the_gateway_and_an_app_among_ten_thousand(tmp_path: Path, table: Table)
             gateway.end()
 
 
-def app_at(port: int) -> dict[str, object]:
+def app_at(port: int) -> Props:
     return app() | {"stable": {"version": "1.0.0", "endpoints": [f"127.0.0.1:{port}"]}}
 
 
