@@ -21,6 +21,7 @@ class MlflowProvider(server.ServerProvider):
     name = "mlflow"
     setting = "mlflow.port"
     inputs = ("database",)
+    start_s = 180  # its first start makes some sixty tables, one migration after the other
 
     def program(self, home: Home, port: int, props: dict[str, Any]) -> Program:
         """The server in the foreground, which hands files of runs out and takes them itself."""
@@ -35,7 +36,7 @@ class MlflowProvider(server.ServerProvider):
                 "server",
                 *("--host", ports.LOOPBACK, "--port", str(port), "--workers", "1"),
                 # Names the file of the password, never the password.
-                *("--backend-store-uri", props["database"].replace("postgresql://", "postgresql+psycopg://", 1)),
+                *("--backend-store-uri", props["database"].replace("postgresql://", "postgresql+psycopg2://", 1)),
                 *("--serve-artifacts", "--artifacts-destination", str(home.data / self.name)),
                 # By any other name it could be a page elsewhere that makes a browser call it.
                 *("--allowed-hosts", f"{ports.LOOPBACK}:{port},localhost:{port}"),

@@ -27,11 +27,13 @@ class ServerProvider(Provider, ABC):
         name: the program's name, and that of its data folder.
         setting: the setting that gives it another port.
         inputs: inputs of its own.
+        start_s: seconds that a start may take.
     """
 
     name: ClassVar[str]
     setting: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]] = ()
+    start_s: ClassVar[float] = START_S
 
     @abstractmethod
     def program(self, home: Home, port: int, props: dict[str, Any]) -> Program:
@@ -98,7 +100,7 @@ class ServerProvider(Provider, ABC):
         if told is None or told.ports != (port,):
             ports.require_free(port, self.name, self.setting)
         self.prepare(home, port, props)
-        supervisord.run(self.program(home, port, props), lambda: self.ready(home, port), START_S, self.say)
+        supervisord.run(self.program(home, port, props), lambda: self.ready(home, port), self.start_s, self.say)
         return self._outputs(home, port, props)
 
     def _port(self, olds: dict[str, Any], news: dict[str, Any]) -> int:
