@@ -52,6 +52,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
             database_url=_database(spec, home, postgres, retain),
             object_store_url=_objects(spec, home, retain),
             redis_url_file=redis.url_file if spec.cache.ttl_s else None,
+            cache=places.cache(),
             payloads=at.payloads,
             registry=pulumi.Output.concat("mlflow+", mlflow.url) if mlflow else None,
             reload_token_file=token.file,

@@ -35,6 +35,7 @@ class Surroundings:
         database_url: of the app's own database; none for an app that needs none.
         object_store_url: of the app's own objects; none for an app that needs none.
         redis_url_file: file with the URL of Redis; none for an app that keeps no answers.
+        cache: folder that artefacts of distant stores are kept in; the user's own without.
         payloads: folder for what apps log of their payloads, each in one of its own; standard output without.
     """
 
@@ -47,6 +48,7 @@ class Surroundings:
     database_url: pulumi.Input[str] | None = None
     object_store_url: pulumi.Input[str] | None = None
     redis_url_file: pulumi.Input[str] | None = None
+    cache: Path | None = None
     payloads: Path | None = None
     registry: pulumi.Input[str] | None = None
     reload_token_file: pulumi.Input[str] | None = None
@@ -135,7 +137,8 @@ def _rendered(spec: ServingSpec, model: Model | None, around: Surroundings) -> P
         command=tuple(sys.executable if part == "python" else part for part in spec.command),
         revision=revision,
         directory=str(around.checkout),
-        environment=environment(spec, model, place),
+        environment=environment(spec, model, place)
+        | ({"MODELSERVE_CACHE": str(around.cache)} if around.cache and model else {}),
         workers=spec.workers,
         ready_timeout_s=spec.ready_timeout_s,
         drain_s=spec.limits.drain_s + EXIT_S,
