@@ -6,6 +6,7 @@ from ops.doctor import doctor
 from ops.gate import deploy
 from ops.publish import publish
 from ops.reference import reference
+from ops.reload import reload
 from ops.render import render
 from ops.shadow import shadow
 from ops.status import status
@@ -22,6 +23,7 @@ app.command()(deploy)
 app.command()(doctor)
 app.command()(publish)
 app.command()(reference)
+app.command()(reload)
 app.command()(render)
 app.command()(shadow)
 
