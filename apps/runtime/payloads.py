@@ -49,7 +49,7 @@ class Note:
     Attributes:
         artefact: the model that did.
         codec: the app's part around it, as far as it is watched.
-        values: what the request carried, one for each instance.
+        values: what the request carried, one for each instance; nothing where that is not to be logged.
         ran: what was made of them.
         seconds: from the model being asked to its answer, waiting included.
         trace: of the request.

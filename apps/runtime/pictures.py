@@ -43,8 +43,8 @@ def content(value: object) -> bytes:
         raise Problem(422, "invalid-request", f"The picture is no base64: {error}.") from None
 
 
-ROWS = 64
-"""Rows of a picture that its statistics are of: 30 to 60 µs, where all would take a millisecond."""
+ROWS = 32
+"""Rows of a picture that its statistics are of: some tens of microseconds, where all would take a millisecond."""
 
 
 def statistics(
@@ -63,13 +63,14 @@ def statistics(
         and noise do; ``warmth``, by how much red exceeds blue. Black is 0 and white 1.
     """
     rows = tensor[:, :: max(1, tensor.shape[1] // ROWS)]
-    red, blue = (float(rows[channel].mean()) * scale[channel] + offset[channel] for channel in (0, 2))
-    green = rows[1] * np.float32(scale[1]) + np.float32(offset[1])
-    contrast = float(green.std())
-    step = float(np.abs(np.diff(green, axis=1)).mean()) if green.shape[1] > 1 else 0.0
+    red, blue = (float(rows[channel, :, ::4].mean()) * scale[channel] + offset[channel] for channel in (0, 2))
+    green = rows[1].astype(np.float32)
+    deviation = float(green.std())
+    step = float(np.abs(green[:, 1:] - green[:, :-1]).mean()) if green.shape[1] > 1 else 0.0
+    contrast = deviation * scale[1]
     return {
-        "brightness": float(green.mean()),
+        "brightness": float(green.mean()) * scale[1] + offset[1],
         "contrast": contrast,
-        "sharpness": step / contrast if contrast > 1e-3 else 0.0,
+        "sharpness": step / deviation if contrast > 1e-3 else 0.0,
         "warmth": red - blue,
     }

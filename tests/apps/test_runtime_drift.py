@@ -4,17 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from apps.runtime import drifting
+from apps.runtime import drifting, server, watch
 from apps.runtime.drift import Detector, Reference, histogram, measured, payoffs, tolerance
 from apps.runtime.handler import Finding
 from models.artefact import Artefact
-from tests.apps.conftest import serving
+from tests.apps.conftest import running
 from tests.apps.doubler import app_for, settings_for
 from tests.apps.shadowed import Stable
 
@@ -134,19 +135,25 @@ def change(file: Path, **members: object) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | members))
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that is busy with other tests, too, all instances are looked at."""
+    monkeypatch.setattr(watch, "CAPACITY", 1000)
+
+
 async def metrics_after(store: Path, *asked: float, **settings: Any) -> tuple[dict[str, float], list[dict[str, Any]]]:
-    """Drift's metrics once these were asked, and its lines in the log."""
+    """Drift's metrics once these were asked and the app has left, which sees to what is left first; and its log."""
     told = settings_for(store, **settings)
     app = app_for(told, handler=Stable)
+    served = server.build("doubler", app, told)
     with capture_logs() as lines:
-        async with serving("doubler", app, told) as client:
+        async with running(served) as client:
+            assert app.model
+            await app.model.loading
             for number in asked:
-                await client.post(V1, json={"instances": [number]})
-            page = ""
-            while f'modelserve_drift_instances_total{{version="1.0.0"}} {len(asked):.1f}' not in page and asked:
-                page = (await client.get("/metrics")).text
-                if "modelserve_drift_evidence{" not in page:
-                    break
+                assert (await client.post(V1, json={"instances": [number]})).is_success
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(served.asgi), base_url="http://app") as client:
+        page = (await client.get("/metrics")).text
     found = (line.rsplit(" ", 1) for line in page.splitlines() if line.startswith("modelserve_drift"))
     return {name: float(value) for name, value in found}, [dict(line) for line in lines]
 

@@ -174,6 +174,12 @@ async def test_a_disk_that_hangs_delays_no_answer_and_what_is_lost_is_counted(
     assert len(written(store)) == 10 - lost
 
 
+async def test_what_waits_holds_on_to_so_many_bytes_at_most(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "CAPACITY_BYTES", 5)
+    await ask(store, [numbers("123456", request_id="large"), numbers("1", request_id="small")])
+    assert [event["id"] for event in written(store)] == ["small"]
+
+
 async def test_a_full_disk_fails_no_request_and_leaves_no_part_of_a_line(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
