@@ -231,7 +231,7 @@ def test_the_admin_interface_is_the_owners_alone_and_cannot_end_envoy() -> None:
 def test_connections_and_memory_have_a_limit() -> None:
     told = bootstrap(PurePath("/gateway"), PurePath("/gateway.sock"), 8080, 8081)["overload_manager"]
     monitors = {each["name"].rpartition(".")[2]: each["typed_config"] for each in told["resource_monitors"]}
-    assert monitors["global_downstream_max_connections"]["max_active_downstream_connections"] == 1024
+    assert monitors["global_downstream_max_connections"]["max_active_downstream_connections"] == 16_384
     assert monitors["fixed_heap"]["max_heap_size_bytes"] == 512 * 1024 * 1024
 
 
