@@ -37,7 +37,7 @@ def shadow(
     """Compare what a canary answers to copies of requests with what stable answers to the requests.
 
     On a cluster payloads are in the pods' logs:
-    kubectl logs -n serving -l app=NAME --tail=-1 | modelserve shadow NAME -s dev --from -
+    kubectl logs -n serving -l app.kubernetes.io/name=NAME --tail=-1 | modelserve shadow NAME -s dev --from -
     """
     try:
         deployed = read_deployment(stack).apps

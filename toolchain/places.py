@@ -8,6 +8,7 @@ VENV = CHECKOUT / ".venv"
 LOCKS = CHECKOUT / "toolchain" / "locks"
 POLICIES = CHECKOUT / "policies"
 MLFLOW = CHECKOUT / ".venv-mlflow"
+TRAINING = CHECKOUT / ".venv-train"
 
 DATA = CHECKOUT / ".modelserve"
 STATE = DATA / "state"

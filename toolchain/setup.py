@@ -76,6 +76,11 @@ def ensure_mlflow() -> None:
     ensure_environment(places.MLFLOW, "mlflow", "about 1 min, 830 MB")
 
 
+def ensure_training() -> None:
+    """Have the environment that trains models."""
+    ensure_environment(places.TRAINING, "train", "some minutes, 6 GB")
+
+
 def wants_mlflow(stack: str) -> bool:
     """Whether a stack of this machine asks for MLflow; settings that are wrong are the program's to refuse."""
     file = places.CHECKOUT / f"Pulumi.{stack}.yaml"
