@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +71,7 @@ class Doubler:
 
     def decode(self, value: object) -> float:
         if isinstance(value, str | bytes | int | float):
-            with suppress(ValueError, OverflowError):
-                return float(value)
+            return float(value)
         raise Problem(422, "no-number", f"{value!r} is no number.")
 
     def predict(self, batch: Sequence[float]) -> list[float]:

@@ -1,1 +1,0 @@
-"""Whether the road in a picture is dry or wet."""
