@@ -4,7 +4,7 @@ STACK ?= local
 TOOLCHAIN = @$(PYTHON) -m toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down preview test lint bench env lock
+.PHONY: help setup up down preview test lint bench env training lock
 
 help: ## this page
 	@echo 'A model-serving platform: pulumi up, and it serves. Start with: make up'
@@ -37,6 +37,9 @@ bench: ## measure, and print ratios against a control
 
 env: ## print what a shell has to set
 	$(TOOLCHAIN) env
+
+training: ## install what trains models into .venv-train: 6 GB, as PyTorch brings CUDA
+	$(TOOLCHAIN) training
 
 lock: ## pin again, with hashes, what pyproject.toml asks for
 	$(TOOLCHAIN) lock

@@ -1,12 +1,16 @@
 """The program: settings in, the stack of their target out."""
 
+import gc
 from importlib import import_module
 
 import pulumi
 
-from infra import settings
+from infra import brisk, settings
 from infra.validation import SettingsError
 
+# What a program makes stays until its end: looking for garbage in it takes a fifth of its time and finds 4 MB.
+gc.disable()
+brisk.hush()
 try:
     chosen = settings.read()
     specs = settings.serving_specs(chosen, pulumi.get_stack())
@@ -14,3 +18,5 @@ try:
     import_module(f"stacks.{chosen.target}").deploy(chosen, specs)
 except SettingsError as error:
     raise pulumi.RunError(str(error)) from None
+finally:
+    brisk.begin()

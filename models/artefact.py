@@ -195,6 +195,16 @@ class Artefact:
             shutil.rmtree(partial, ignore_errors=True)
         return artefact
 
+    def classes(self, folder: Path) -> list[str]:
+        """The labels in the artefact's folder, in the order of the model's outputs.
+
+        Raises:
+            ArtefactError: there are none: this is no classifier.
+        """
+        if self.labels is None:
+            raise ArtefactError(folder / MANIFEST, "labels", "a model without", "Serve a classifier with this app.")
+        return (folder / self.labels).read_text(encoding="utf-8").splitlines()
+
     def _verify(self, folder: Path, at: Path | None = None) -> None:
         """Compare the folder, which may still lie ``at`` another place, with the manifest."""
         at = at or folder

@@ -1,6 +1,8 @@
 """Decoding what people upload: one way from bytes to RGB pixels, for every app that looks at pictures."""
 
 import io
+from contextlib import nullcontext
+from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -12,8 +14,19 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MAX_PIXELS = 25_000_000
 """Width times height at most: 75 MB as RGB. A phone's 24-megapixel picture passes."""
 
+WEBP_SHARE = 2
+"""libwebp holds a picture several times over, 16 bytes a pixel where others take 7: it gets this part of the pixels."""
+
+LARGE = 4_000_000
+"""Pixels from which pictures are decoded one at a time: 180 MB at most, however many threads decode."""
+
+STRIP = 128
+"""Rows that are made RGB at once."""
+
 ORIENTATION = 0x0112
 """The EXIF tag that says how the camera was held (EXIF 2.32, 4.6.4 A)."""
+
+_one_large = Lock()
 
 Reason = Literal["empty", "not_a_picture", "truncated", "too_many_pixels"]
 Pixels = npt.NDArray[np.uint8]
@@ -38,7 +51,7 @@ def decode(data: bytes, min_side: int | None = None, max_pixels: int = MAX_PIXEL
         data: the file's bytes; its name and declared type play no part.
         min_side: when given, a JPEG may come back at half its size or less, as long as its shorter side keeps this
             many pixels: decoding and the resize that follows take half the time together.
-        max_pixels: width times height allowed, checked in the header before anything is decoded.
+        max_pixels: width times height allowed, checked in the header before anything is decoded; WebP may have half.
 
     Returns:
         Height, width, RGB.
@@ -48,15 +61,18 @@ def decode(data: bytes, min_side: int | None = None, max_pixels: int = MAX_PIXEL
     """
     picture = _open(data)
     width, height = picture.size
+    if picture.format == "WEBP":
+        max_pixels //= WEBP_SHARE
     if width * height > max_pixels:
         raise PictureError(
             "too_many_pixels",
             f"The picture has {width} by {height} pixels, more than the {max_pixels:,} allowed. Send a smaller one.",
         )
     try:
-        pixels = _scaled_jpeg(data, min_side) if picture.format in {"JPEG", "MPO"} else None
-        if pixels is None:
-            pixels = _rgb(picture)
+        with _one_large if width * height > LARGE else nullcontext():
+            pixels = _scaled_jpeg(data, min_side) if picture.format in {"JPEG", "MPO"} else None
+            if pixels is None:
+                pixels = _rgb(picture)
     except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
         # Pillow's decoders raise all of these for damaged data.
         raise PictureError("truncated", f"The {picture.format} is cut short or damaged: {error}.") from error
@@ -92,10 +108,16 @@ def _rgb(picture: Image.Image) -> Pixels:
         # Pillow's own conversion cuts 16 bits off at 255 instead of scaling them.
         grey = (np.asarray(picture) >> 8).astype(np.uint8)
         return np.stack([grey] * 3, axis=-1)
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return np.asarray(picture.convert("RGB"))
+    width, height = picture.size
+    pixels, transparent = np.empty((height, width, 3), np.uint8), picture.has_transparency_data
+    # In strips: the whole picture once more in each form on its way to RGB would be four times the memory.
+    for top in range(0, height, STRIP):
+        strip = picture.crop((0, top, width, min(top + STRIP, height)))
+        if transparent:
+            strip = strip.convert("RGBA")
+            strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip)
+        pixels[top : top + STRIP] = np.asarray(strip.convert("RGB"))
+    return pixels
 
 
 def _orientation(picture: Image.Image) -> int:

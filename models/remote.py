@@ -1,21 +1,18 @@
 """Artefacts in S3, or what speaks its protocol: fetched into the cache, complete and verified, or not at all."""
 
 import configparser
-import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import ObjectStore, S3Store
-from pydantic import TypeAdapter, ValidationError
 
-from models.artefact import FILE_NAME, MANIFEST, MANIFEST_LIMIT, Artefact, ArtefactError, File
+from models.artefact import MANIFEST, ArtefactError, File
+from models.placing import is_there, listed, place, whole
 from models.store import StoreError
 
 if TYPE_CHECKING:
@@ -66,9 +63,8 @@ def fetch(url: str, name: str, version: str, cache: Path) -> Path | None:
         StoreError: the store cannot be read.
         ArtefactError: what it has is not what its manifest says; nothing is kept of it.
     """
-    folder = cache / hashlib.sha256(url.encode()).hexdigest()[:12] / name / version
-    # A version never changes, and a folder appears whole: what is there is the artefact.
-    if (folder / MANIFEST).is_file():
+    folder = place(cache, url, name, version)
+    if is_there(folder):
         return folder
     store = open_store(url)
     with reading(url):
@@ -81,25 +77,11 @@ def fetch(url: str, name: str, version: str, cache: Path) -> Path | None:
             if _is_empty(store, f"{name}/{version}"):
                 return None
             raise
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(mkdtemp(prefix=f".{version}.", dir=folder.parent))
-    # Artefact verifies its folder's name too.
-    whole = partial / name / version
-    whole.mkdir(parents=True)
-    try:
-        for file, listed in _listed(manifest, folder / MANIFEST).items():
+    files = listed(manifest, folder / MANIFEST)
+    with whole(folder, manifest) as filled:
+        for file, each in files.items():
             with reading(url):
-                _download(store, f"{name}/{version}/{file}", whole / file, listed)
-        (whole / MANIFEST).write_bytes(manifest)
-        Artefact.load(whole)
-        try:
-            whole.rename(folder)
-        except OSError:
-            # Another process was first; what it put there is verified like ours.
-            if not (folder / MANIFEST).is_file():
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+                _download(store, f"{name}/{version}/{file}", filled / file, each)
     return folder
 
 
@@ -114,22 +96,6 @@ def versions(url: str) -> list[tuple[str, str]]:
         names = store.list_with_delimiter()["common_prefixes"]
         found = [folder for name in names for folder in store.list_with_delimiter(name)["common_prefixes"]]
     return sorted((folder.split("/")[-2], folder.split("/")[-1]) for folder in found)
-
-
-def _listed(manifest: bytes, file: Path) -> dict[str, File]:
-    """The files to fetch, before anything else of the manifest is believed."""
-    if len(manifest) > MANIFEST_LIMIT:
-        raise ArtefactError(file, f"at most {MANIFEST_LIMIT} bytes", f"{len(manifest)}")
-    try:
-        listed = TypeAdapter(Artefact).validate_json(manifest).files
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise ArtefactError(file, "a complete manifest", f"{where}: {first['msg']}") from None
-    for name in listed:
-        if not FILE_NAME.fullmatch(name):
-            raise ArtefactError(file, "plain names of files", repr(name))
-    return listed
 
 
 def _is_empty(store: ObjectStore, folder: str) -> bool:

@@ -5,7 +5,10 @@ import typer
 from ops.doctor import doctor
 from ops.gate import deploy
 from ops.publish import publish
+from ops.reference import reference
+from ops.reload import reload
 from ops.render import render
+from ops.shadow import shadow
 from ops.status import status
 
 app = typer.Typer(
@@ -19,7 +22,10 @@ app.command()(status)
 app.command()(deploy)
 app.command()(doctor)
 app.command()(publish)
+app.command()(reference)
+app.command()(reload)
 app.command()(render)
+app.command()(shadow)
 
 if __name__ == "__main__":
     app()

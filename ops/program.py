@@ -4,23 +4,19 @@ What only a cloud can know stands as ``${Type.name.property}``. Nothing is made,
 """
 
 import asyncio
-import json
+import gc
 import runpy
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import pulumi
-import yaml
 from pulumi import _types as wire_types  # pyright: ignore[reportPrivateUsage]
 from pulumi.dynamic.dynamic import PROVIDER_KEY
-from pulumi.runtime import mocks
+from pulumi.runtime import mocks, rpc
 
-from infra.settings import CHECKOUT, PROJECT, from_file
+from infra.settings import CHECKOUT, PROJECT, from_file, written
 from ops import sdk
-
-MARK = "4dabf18193072939515e22adb298388d"
-"""The key that marks a secret in the engine's protocol; no secret is known here, only its name."""
 
 
 class Made(NamedTuple):
@@ -72,14 +68,14 @@ class Recording(mocks.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> Any:  # noqa: ANN401 - never returns
         """Refuse: what a provider looks up has no name yet."""
-        raise NotImplementedError(f"The program calls {args.token}, which only a provider could answer.")
+        raise LookupError(f"The program calls {args.token}, which only a provider could answer.")
 
 
 def _whole(value: object) -> object:
     """What the program means: the protocol has no whole numbers, no order of keys, and a mark on secrets."""
+    if rpc.is_rpc_secret(value):
+        return _whole(rpc.unwrap_rpc_secret(value))
     if isinstance(value, dict):
-        if MARK in value:
-            return _whole(cast(dict[str, object], value)["value"])
         return {key: _whole(each) for key, each in sorted(cast(dict[str, object], value).items())}
     if isinstance(value, list):
         return [_whole(each) for each in cast(list[object], value)]
@@ -107,8 +103,7 @@ def _placeholder(typ: type, path: str, length: int) -> object:
 
 
 def _run(recording: mocks.Mocks, stack: str) -> None:
-    written = cast(dict[str, Any], yaml.safe_load((CHECKOUT / f"Pulumi.{stack}.yaml").read_text())["config"])
-    pulumi.runtime.set_all_config({k: v if isinstance(v, str) else json.dumps(v) for k, v in written.items()})
+    pulumi.runtime.set_all_config(written(stack))
     try:
         asyncio.get_event_loop()
     except RuntimeError:
@@ -119,4 +114,10 @@ def _run(recording: mocks.Mocks, stack: str) -> None:
         runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__")
 
     drain = cast(Callable[[Callable[[], None]], Callable[[], None]], mocks.test)  # pyright: ignore[reportUnknownMemberType]
-    drain(whole)()
+    debug = pulumi.log.debug
+    try:
+        drain(whole)()
+    finally:
+        # The program is used to having a process of its own, and switches these off in it.
+        pulumi.log.debug = debug
+        gc.enable()

@@ -26,6 +26,7 @@ from infra.platform import (
     pages,
     postgres,
     redis,
+    reload,
     tracing,
 )
 from infra.platform.argo import RUNNER, Argo, ArgoArgs
@@ -130,9 +131,10 @@ def deploy(
     )
     scaled = keda.Keda("keda", "keda", around.replicas, after(homes["keda"]))
     composed = [kuberay.KubeRay("kuberay", "kuberay", after(homes["kuberay"]))] if chosen.kuberay else []
+    asking = reload.ReloadToken("reload-token", APPS, after(homes[APPS]))
     published = _published(around, stores, specs, after(homes[APPS], *backing))
-    ready = after(homes[APPS], door, models, scaled, watching, *composed, *backing, *published)
-    placed = {spec.name: _around(spec, around, stores) for spec in specs}
+    ready = after(homes[APPS], door, models, scaled, watching, *composed, *backing, *published, asking)
+    placed = {spec.name: _around(spec, around, stores, chosen) for spec in specs}
     for first in list(placed.values())[:1]:
         apply(mesh.at_gateway(first), "gateway-answers", ready)
     for spec in specs:
@@ -283,7 +285,7 @@ def _pages(around: Surroundings, chosen: Components) -> list[pages.Page]:
     return [page for page, wanted in possible if wanted]
 
 
-def _around(spec: ServingSpec, around: Surroundings, stores: Stores) -> Around:
+def _around(spec: ServingSpec, around: Surroundings, stores: Stores, chosen: Components) -> Around:
     """What one app finds."""
     return Around(
         namespace=APPS,
@@ -298,6 +300,8 @@ def _around(spec: ServingSpec, around: Surroundings, stores: Stores) -> Around:
         s3_endpoint=stores.endpoint,
         s3_secret=stores.secret,
         s3_region=stores.region,
+        registry_url=f"mlflow+http://{mlflow.HOST}{pages.MLFLOW.path}" if chosen.mlflow else None,
+        reload_secret=reload.SECRET,
         replicas=around.replicas,
         prometheus_url=monitoring.PROMETHEUS,
         database_namespace=None if around.database else postgres.HOME,

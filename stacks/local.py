@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import pulumi
 
 from infra.local.database import Database, DatabaseArgs
 from infra.local.envoy import Gateway, GatewayArgs
+from infra.local.home import Home
+from infra.local.mlflow import Mlflow, MlflowArgs
 from infra.local.objects import Objects, ObjectsArgs
 from infra.local.postgres import Postgres, PostgresArgs
 from infra.local.process import Process, ProcessArgs
@@ -16,6 +17,7 @@ from infra.local.redis import Redis, RedisArgs
 from infra.local.routes import RevisionArgs, RoutedApp, Routes, RoutesArgs
 from infra.local.scrape import Scrape, ScrapeArgs
 from infra.local.supervisor import Supervisor, SupervisorArgs
+from infra.local.token import ReloadToken
 from infra.serving import process
 from infra.serving.process import Surroundings
 from infra.serving.spec import ServingSpec
@@ -27,11 +29,15 @@ from toolchain import places
 def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
     """Everything that serves, started in the order in which it depends on each other."""
     retain = settings.data.retain
-    home = Supervisor("supervisor", SupervisorArgs(str(CHECKOUT / ".modelserve" / "local"))).home
+    at = Home(str(CHECKOUT / ".modelserve" / "local"))
+    home = Supervisor("supervisor", SupervisorArgs(at.root)).home
     gateway = Gateway("gateway", GatewayArgs(home, settings.gateway.port))
-    prometheus = Prometheus("prometheus", PrometheusArgs(home, settings.prometheus.port, retain=retain))
+    rules = str(CHECKOUT / "monitoring" / "alerts")
+    prometheus = Prometheus("prometheus", PrometheusArgs(home, settings.prometheus.port, rules, retain=retain))
     redis = Redis("redis", RedisArgs(home, settings.redis.port, settings.redis.memory_mib, retain))
     postgres = Postgres("postgres", PostgresArgs(home, settings.postgres.port, retain))
+    token = ReloadToken("reload-token", home)
+    mlflow = _mlflow(settings, home, postgres) if settings.mlflow.enabled else None
     Scrape("gateway", ScrapeArgs(home, gateway.metrics.apply(lambda at: [at]), "/stats/prometheus"))
 
     routed: list[RoutedApp] = []
@@ -40,12 +46,16 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         around = Surroundings(
             home=home,
             checkout=CHECKOUT,
-            stores=(*map(Path, settings.models.stores), CHECKOUT / "models", places.cache() / "artefacts"),
+            stores=(*settings.models.stores, CHECKOUT / "models", places.cache() / "artefacts"),
             internal_url=f"http://127.0.0.1:{settings.gateway.port}",
             cores=os.cpu_count() or 1,
             database_url=_database(spec, home, postgres, retain),
             object_store_url=_objects(spec, home, retain),
             redis_url_file=redis.url_file if spec.cache.ttl_s else None,
+            cache=places.cache(),
+            payloads=at.payloads,
+            registry=pulumi.Output.concat("mlflow+", mlflow.url) if mlflow else None,
+            reload_token_file=token.file,
         )
         stable = _version(spec.name, spec.name, process.render(spec, around), home)
         canary = process.render_canary(spec, around)
@@ -58,6 +68,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         "prometheus": prometheus.url,
         "postgres": pulumi.Output.concat("127.0.0.1:", postgres.port.apply(str)),
         "redis": pulumi.Output.concat("127.0.0.1:", redis.port.apply(str)),
+        **({"mlflow": mlflow.url} if mlflow else {}),
     }
     deployment = pulumi.Output.all(gateway=gateway.url, apps=apps, services=services).apply(
         lambda told: Deployment.model_validate(told).model_dump()
@@ -71,6 +82,12 @@ def _version(name: str, app: str, args: ProcessArgs, home: pulumi.Output[str]) -
     running = Process(name, args)
     Scrape(name, ScrapeArgs(home, running.endpoints, labels={"app": app}))
     return running
+
+
+def _mlflow(settings: Settings, home: pulumi.Output[str], postgres: Postgres) -> Mlflow:
+    retain = settings.data.retain
+    database = Database("mlflow", DatabaseArgs(home, postgres.port, retain)).url
+    return Mlflow("mlflow", MlflowArgs(home, database, settings.mlflow.port, retain))
 
 
 def _database(
@@ -87,7 +104,7 @@ def _routed(spec: ServingSpec, stable: Process, canary: Process | None) -> Route
     beside = spec.traffic.canary
     return RoutedApp(
         spec,
-        RevisionArgs(_label(spec), stable.endpoints),
+        RevisionArgs(spec.version, stable.endpoints),
         RevisionArgs(beside.version, canary.endpoints) if beside and canary else None,
     )
 
@@ -98,7 +115,7 @@ def _told(spec: ServingSpec, port: int, stable: Process, canary: Process | None)
     weight = beside.weight if beside else 0
 
     def app(running: dict[str, list[str]]) -> App:
-        versions = [_described(_label(spec), 100 - weight, 0, running["stable"], running["stable_logs"])]
+        versions = [_described(spec.version, 100 - weight, 0, running["stable"], running["stable_logs"])]
         if beside and canary:
             versions.append(
                 _described(beside.version, weight, beside.mirror, running["canary"], running["canary_logs"])
@@ -114,7 +131,3 @@ def _told(spec: ServingSpec, port: int, stable: Process, canary: Process | None)
 
 def _described(label: str, weight: int, mirror: int, endpoints: list[str], logs: list[str]) -> Version:
     return Version(label=label, weight=weight, mirror=mirror, addresses=[f"http://{e}" for e in endpoints], logs=logs)
-
-
-def _label(spec: ServingSpec) -> str:
-    return spec.model.version if spec.model else "current"

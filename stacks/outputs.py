@@ -69,9 +69,7 @@ def tell(gateway: pulumi.Input[str], specs: Sequence[ServingSpec], services: Map
 
 def _app(spec: ServingSpec, gateway: str) -> App:
     beside = spec.traffic.canary
-    versions = [
-        Version(label=spec.model.version if spec.model else "current", weight=100 - (beside.weight if beside else 0))
-    ]
+    versions = [Version(label=spec.version, weight=100 - (beside.weight if beside else 0))]
     if beside:
         versions.append(Version(label=beside.version, weight=beside.weight, mirror=beside.mirror))
     urls = [f"{gateway}{route.prefix}" for route in spec.routes] if spec.public else []

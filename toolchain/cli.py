@@ -6,7 +6,7 @@ import signal
 
 from toolchain import commands, environment
 from toolchain.progress import ToolchainError, disk_full, say
-from toolchain.setup import setup
+from toolchain.setup import ensure_training, setup
 
 STACK_COMMANDS = {"up": commands.up, "down": commands.down, "preview": commands.preview}
 CHECKS = {"lint": commands.lint, "test": commands.test, "bench": commands.bench}
@@ -35,6 +35,8 @@ def _carry_out(arguments: list[str]) -> int:
             print(environment.exports(os.environ))
         case ["setup"]:
             setup()
+        case ["training"]:
+            ensure_training()
         case ["lock"]:
             commands.lock()
         case ["install", *names]:

@@ -9,7 +9,15 @@ from collections.abc import Mapping
 
 from toolchain import environment, places, plugins, tool, tools
 from toolchain.progress import ToolchainError, run, say, step
-from toolchain.setup import ensure_policies, ensure_stack, link, setup, uv_environment
+from toolchain.setup import (
+    ensure_mlflow,
+    ensure_policies,
+    ensure_stack,
+    link,
+    setup,
+    uv_environment,
+    wants_mlflow,
+)
 
 NO_TESTS_COLLECTED = 5
 """pytest's exit status."""
@@ -39,6 +47,8 @@ def _equip(stack: str) -> None:
     """Have what making and unmaking a stack takes beyond planning it."""
     for needed in (tools.KIND, tools.KUBECTL) if plugins.target(stack) == "kind" else ():
         link(needed, tool.ensure(needed))
+    if plugins.target(stack) == "local" and wants_mlflow(stack):
+        ensure_mlflow()
     plugins.install(stack, _environment())
 
 
@@ -98,6 +108,7 @@ def lock() -> None:
         ("serve", ["--group", "pyproject.toml:serve", "--constraints", "toolchain/locks/dev.txt"], ""),
         ("policies", ["policies/pyproject.toml", "--group", "policies/pyproject.toml:dev"], ""),
         ("clients", ["--group", "pyproject.toml:clients"], ""),
+        ("mlflow", ["--group", "pyproject.toml:mlflow"], ""),
         ("build", ["-"], build),
         ("uv", ["-"], _pinned("uv")),
         ("go", ["-"], _pinned("go")),

@@ -7,6 +7,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 VENV = CHECKOUT / ".venv"
 LOCKS = CHECKOUT / "toolchain" / "locks"
 POLICIES = CHECKOUT / "policies"
+MLFLOW = CHECKOUT / ".venv-mlflow"
+TRAINING = CHECKOUT / ".venv-train"
 
 DATA = CHECKOUT / ".modelserve"
 STATE = DATA / "state"

@@ -71,6 +71,26 @@ def ensure_policies() -> None:
     ensure_environment(places.POLICIES / ".venv", "policies", "seconds, 170 MB")
 
 
+def ensure_mlflow() -> None:
+    """Have the environment of MLflow's server."""
+    ensure_environment(places.MLFLOW, "mlflow", "about 1 min, 830 MB")
+
+
+def ensure_training() -> None:
+    """Have the environment that trains models."""
+    ensure_environment(places.TRAINING, "train", "some minutes, 6 GB")
+
+
+def wants_mlflow(stack: str) -> bool:
+    """Whether a stack of this machine asks for MLflow; settings that are wrong are the program's to refuse."""
+    file = places.CHECKOUT / f"Pulumi.{stack}.yaml"
+    if not file.exists() or "mlflow" not in file.read_text():
+        return False
+    ask = f"from infra import settings; print(settings.from_file({stack!r}).mlflow.enabled)"
+    told = subprocess.run([str(PYTHON), "-c", ask], cwd=places.CHECKOUT, capture_output=True, text=True, check=False)
+    return told.stdout.strip() == "True"
+
+
 def ensure_environment(venv: Path, lock: str, effort: str) -> None:
     """As ``make_environment``; does nothing where the environment is what the lock says."""
     stamp, file = venv / "modelserve-setup", places.LOCKS / f"{lock}.txt"

@@ -1,8 +1,7 @@
 """The bert-sentiment app: a transformer in front of a predictor, in processes of their own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
@@ -12,7 +11,8 @@ from pydantic import Field
 
 from apps.runtime import texts
 from apps.runtime.app import App
-from apps.runtime.handler import Infer, NoParameters
+from apps.runtime.handler import Infer
+from apps.runtime.labels import MostLikely
 from apps.runtime.problems import Problem
 from apps.runtime.settings import Settings as RuntimeSettings
 from apps.runtime.settings import SettingsError
@@ -29,17 +29,14 @@ class Settings(RuntimeSettings):
     model_server_url: str | None = Field(default=None, description="base URL of a predictor to ask instead of that one")
 
 
-class SentimentTransformer:
+class SentimentTransformer(MostLikely):
     """The app's part in a prediction."""
 
-    parameters = NoParameters
+    reads_text = True
     inputs = (Tensor("sequence", "BYTES", ("batch",)),)
-    outputs = (Tensor("label", "BYTES", ("batch",)), Tensor("score", "FP32", ("batch",)))
 
     def __init__(self, artefact: Artefact, folder: Path) -> None:
-        if artefact.labels is None:
-            raise ValueError(f"{folder} has no labels: it is no classifier")
-        self._labels = (folder / artefact.labels).read_text(encoding="utf-8").splitlines()
+        super().__init__(artefact.classes(folder))
         self._pieces = WordPieces.load(folder / artefact.preprocess["tokenizer"])
         (self._output,) = (tensor.name for tensor in artefact.signature.outputs)
 
@@ -56,23 +53,9 @@ class SentimentTransformer:
             raise Problem(502, "predictor-failed", "The predictor answered with what are no numbers.")
         return weighed(len(batch), answered)
 
-    def encode(self, result: NDArray[np.float64], parameters: NoParameters) -> dict[str, Any]:
-        """The label that is more likely."""
-        return {"label": self._label(result), "score": float(result.max())}
-
-    def columns(self, results: Sequence[NDArray[np.float64]], parameters: NoParameters) -> dict[str, NDArray[Any]]:
-        """The more likely labels."""
-        return {
-            "label": np.array([self._label(result) for result in results], object),
-            "score": np.array([result.max() for result in results], np.float32),
-        }
-
-    def classes(self, result: NDArray[np.float64]) -> Iterable[str]:
-        """The more likely one."""
-        return [self._label(result)]
-
-    def _label(self, result: NDArray[np.float64]) -> str:
-        return self._labels[int(result.argmax())]
+    def statistics(self, instance: Pieces) -> dict[str, float]:
+        """What the text is like."""
+        return texts.statistics(instance)
 
 
 def create(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> App:

@@ -14,6 +14,7 @@ from apps.classifier.fetch import TIMEOUT_S, Fetcher
 from apps.runtime import pictures
 from apps.runtime.app import App
 from apps.runtime.engine import Session
+from apps.runtime.handler import Finding
 from apps.runtime.model import ServedModel
 from apps.runtime.settings import Settings as RuntimeSettings
 from models.artefact import Artefact, Tensor
@@ -74,6 +75,7 @@ class ImageNetHandler:
     """The classifier's part in a prediction."""
 
     parameters = Choice
+    reads_text = False
     inputs = (Tensor("image", "BYTES", ("batch",)),)
     outputs = (
         Tensor("class_id", "INT64", ("batch", "top_k")),
@@ -82,9 +84,7 @@ class ImageNetHandler:
     )
 
     def __init__(self, artefact: Artefact, folder: Path, session: Session, top_k: int) -> None:
-        if artefact.labels is None:
-            raise ValueError(f"{folder} has no labels: it is no classifier")
-        self._labels = (folder / artefact.labels).read_text(encoding="utf-8").splitlines()
+        self._labels = artefact.classes(folder)
         self._preprocess = Preprocess.of(artefact.preprocess)
         self._input = artefact.signature.inputs[0].name
         self._session = session
@@ -125,6 +125,15 @@ class ImageNetHandler:
         """The most likely one."""
         return [self._labels[int(result.argmax())]]
 
+    def statistics(self, instance: NDArray[np.float32]) -> dict[str, float]:
+        """What the picture is like, as the network sees it."""
+        return pictures.statistics(instance, self._preprocess.std, self._preprocess.mean)
+
+    def findings(self, result: NDArray[np.float32]) -> list[Finding]:
+        """The most likely class."""
+        best = int(result.argmax())
+        return [Finding(self._labels[best], float(result[best]))]
+
     def example(self) -> NDArray[np.float32]:
         """A black picture."""
         return self._preprocess(np.zeros((self._preprocess.size, self._preprocess.size, 3), np.uint8))
@@ -150,7 +159,7 @@ def routes(model: ServedModel, fetcher: Fetcher) -> APIRouter:
 
     async def classify(picture: bytes, choice: Choice) -> dict[str, Any]:
         answers = await model.predict([picture], choice)
-        name, version = model.identity
+        name, version = answers.by.identity
         return model.encode(answers, choice)[0] | answers.times() | {"model": name, "version": version}
 
     @router.post("/predict", response_model=Predictions)

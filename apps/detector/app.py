@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from apps.runtime import pictures
 from apps.runtime.app import App
 from apps.runtime.engine import Session
-from apps.runtime.handler import NoParameters
+from apps.runtime.handler import Finding, NoParameters
 from apps.runtime.model import ServedModel
 from apps.runtime.settings import Settings
 from models.artefact import Artefact, Tensor
@@ -61,6 +61,7 @@ class CircleHandler:
     """The detector's part in a prediction."""
 
     parameters = NoParameters
+    reads_text = False
     inputs = (Tensor("image", "BYTES", ("batch",)),)
     outputs = (Tensor("detections", "BYTES", ("batch",)),)
 
@@ -95,6 +96,15 @@ class CircleHandler:
     def classes(self, result: Found) -> Iterable[str]:
         """There is one class."""
         return ["circle"] * len(result.circles)
+
+    def statistics(self, instance: Prepared) -> dict[str, float]:
+        """What the picture is like at the network's working size, without what fills it up."""
+        width, height = (round(side * scale) for side, scale in zip(instance.size, instance.scale, strict=True))
+        return pictures.statistics(instance.tensor[:, :height, :width], scale=(1 / 255,) * 3)
+
+    def findings(self, result: Found) -> list[Finding]:
+        """The circles."""
+        return [Finding("circle", circle.confidence, box=circle.bbox) for circle in result.circles]
 
     def example(self) -> Prepared:
         """A grey picture of the largest working size."""

@@ -5,6 +5,7 @@ from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, File, Query, Response, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
 
 from apps.images import catalogue
 from apps.images.answers import FoundObject, Image, Objects, Page, StoredImage
@@ -18,6 +19,15 @@ MODE_HEADER = "X-Detection-Mode"
 
 T = TypeVar("T")
 Upload = Annotated[UploadFile | None, File(description="the picture; give one of `file` and `image`")]
+
+
+class Paging(BaseModel):
+    """Which images are listed. Others are refused: a misspelt cursor would get the first page for ever."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=20, ge=1, le=100)
+    cursor: UUID | None = Field(default=None, description="`next_cursor` of the page before")
 
 
 def routes(library: Library) -> APIRouter:
@@ -43,13 +53,11 @@ def routes(library: Library) -> APIRouter:
         return stored
 
     @router.get("/")
-    async def page(
-        limit: Annotated[int, Query(ge=1, le=100)] = 20,
-        cursor: Annotated[UUID | None, Query(description="`next_cursor` of the page before")] = None,
-    ) -> Page:
+    async def page(asked: Annotated[Paging, Query()]) -> Page:
         """Images, newest first. Pages do not shift when images come or go in the meantime."""
+        limit = asked.limit
         async with library.database.transaction() as connection:
-            images = await catalogue.page(connection, limit + 1, cursor)
+            images = await catalogue.page(connection, limit + 1, asked.cursor)
         return Page(images=images[:limit], next_cursor=images[limit - 1].id if len(images) > limit else None)
 
     @router.get("/{image_id}")

@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from apps.runtime import texts
 from apps.runtime.app import App
 from apps.runtime.engine import Session
-from apps.runtime.handler import NoParameters
+from apps.runtime.handler import Finding, NoParameters
 from apps.runtime.model import ServedModel
 from apps.runtime.settings import Settings
 from models.artefact import Artefact, Tensor
@@ -47,11 +47,12 @@ class NamesHandler:
     """The app's part in a prediction."""
 
     parameters = NoParameters
+    reads_text = True
     inputs = (Tensor("text", "BYTES", ("batch",)),)
     outputs = (Tensor("entities", "BYTES", ("batch",)),)
 
     def __init__(self, artefact: Artefact, folder: Path, session: Session) -> None:
-        labels = (folder / (artefact.labels or "labels.txt")).read_text(encoding="utf-8").splitlines()
+        labels = artefact.classes(folder)
         if tuple(labels) != LABELS:
             raise ValueError(f"{folder} has the labels {', '.join(labels)}; it must have {', '.join(LABELS)}")
         self._pieces = WordPieces.load(folder / artefact.preprocess["tokenizer"])
@@ -81,6 +82,14 @@ class NamesHandler:
     def classes(self, result: list[Named]) -> Iterable[str]:
         """The kind of each name."""
         return [name.entity for name in result]
+
+    def statistics(self, instance: Split) -> dict[str, float]:
+        """What the text is like."""
+        return texts.statistics(instance.pieces)
+
+    def findings(self, result: list[Named]) -> list[Finding]:
+        """The names by their places, without their words."""
+        return [Finding(name.entity, name.score, span=(name.start, name.end)) for name in result]
 
     def example(self) -> Split:
         """A text that fills a window."""

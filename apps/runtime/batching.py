@@ -31,11 +31,13 @@ class Ran(Generic[Y]):
         result: its prediction.
         decode_s: seconds that decoding it took.
         predict_s: seconds that the batch took that it was in.
+        instance: what the model took, decoded.
     """
 
     result: Y
     decode_s: float
     predict_s: float
+    instance: Any
 
 
 @dataclass(slots=True, eq=False)
@@ -73,7 +75,7 @@ class Runner(Protocol[R]):
         """
         ...
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop."""
         ...
 
@@ -104,7 +106,6 @@ class Batcher(Generic[X, Y]):
         # Two counters with one writer each, the loop and the worker, need no lock; their difference is what waits.
         self._reserved = 0
         self._taken = 0
-        metrics.queue_depth.set_function(lambda: self.waiting)
         self._decoders = [
             threading.Thread(target=self._decode_all, name="decode", daemon=True) for _ in range(decoders)
         ]
@@ -136,8 +137,11 @@ class Batcher(Generic[X, Y]):
             self._values.put(job)
         return [job.answer for job in jobs]
 
-    def close(self) -> None:
-        """Run what was submitted, then stop."""
+    async def close(self) -> None:
+        """Run what was submitted, then stop. The loop goes on meanwhile."""
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
         for _ in self._decoders:
             self._values.put(None)
         for thread in self._decoders:
@@ -215,4 +219,4 @@ class Batcher(Generic[X, Y]):
             if isinstance(outcome, Exception):
                 job.answer.set_exception(outcome)
             else:
-                job.answer.set_result(Ran(outcome, job.decode_s, seconds))
+                job.answer.set_result(Ran(outcome, job.decode_s, seconds, job.value))

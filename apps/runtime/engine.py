@@ -86,7 +86,7 @@ class _OnnxSession:
             self._session = onnxruntime.InferenceSession(str(graph), options, providers=[PROVIDERS[device]])
         except Exception as error:  # its exceptions have no public base
             raise EngineError(f"{graph}: ONNX Runtime cannot load it: {error}") from error
-        _give_memory_back()
+        give_memory_back()
         first = self._session.get_inputs()[0].shape[0]
         self.batch = first if isinstance(first, int) else None
         if self.batch not in (1, None):
@@ -100,8 +100,8 @@ class _OnnxSession:
             raise Refused(str(error)) from None
 
 
-def _give_memory_back() -> None:
-    """Return what loading left behind: parsing a 100 MB graph keeps 130 MB that glibc would otherwise hold for ever."""
+def give_memory_back() -> None:
+    """Return what loading or closing left behind: parsing 100 MB of graph leaves 130 MB that glibc would keep."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim:  # glibc has it, other C libraries do not
         trim(0)

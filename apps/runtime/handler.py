@@ -1,7 +1,8 @@
 """What an app adds to serve a model: decode one input, predict on a batch, encode one answer."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ X = TypeVar("X")
 Y = TypeVar("Y")
 P = TypeVar("P", bound=BaseModel)
 X_co = TypeVar("X_co", covariant=True)
+X_contra = TypeVar("X_contra", contravariant=True)
 Y_contra = TypeVar("Y_contra", contravariant=True)
 
 
@@ -65,6 +67,44 @@ class Handler(Codec[X, Y, P], Protocol[X, Y, P]):
 
     def example(self) -> X:
         """An instance to warm up with."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that an answer says; nothing of the input is repeated in it.
+
+    Attributes:
+        label: what it is.
+        score: how sure the model is, 0 to 1.
+        span: where in a text: begin and end in code points.
+        box: where in a picture: x, y, width and height in pixels.
+    """
+
+    label: str
+    score: float
+    span: tuple[int, int] | None = None
+    box: tuple[float, float, float, float] | None = None
+
+
+@runtime_checkable
+class Watched(Protocol[X_contra, Y_contra]):
+    """What a codec adds whose inputs and answers are watched for drift, logged, and compared with a shadow's.
+
+    Both are called behind the back of requests, in a thread of their own.
+
+    Attributes:
+        reads_text: whether callers send texts; payload logs keep these only when told to, and never anything else.
+    """
+
+    reads_text: bool
+
+    def statistics(self, instance: X_contra) -> Mapping[str, float]:
+        """What a decoded instance is like, in a few numbers: brightness of a picture, length of a text."""
+        ...
+
+    def findings(self, result: Y_contra) -> Sequence[Finding]:
+        """What a result says, the most important first."""
         ...
 
 

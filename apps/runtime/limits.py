@@ -12,6 +12,28 @@ MAX_FILES = 4
 MAX_FIELDS = 16
 MAX_FIELD_BYTES = 64 * 1024
 
+MAX_CONTAINERS = 100_000
+"""Arrays and objects in a JSON text at most. Numbers are cheap, these are not: 10 MiB of empty arrays kept the event
+loop, and with it every other request and probe, for seconds, and took 370 MB."""
+
+NEVER_SHED = "/model/reload"
+"""Asks nothing of the model, and may be what helps."""
+
+
+def check_containers(count: int) -> None:
+    """Nothing, if a JSON text may have so many ``[`` and ``{``; those in strings count, too.
+
+    Raises:
+        Problem: 413 for more.
+    """
+    if count > MAX_CONTAINERS:
+        raise Problem(413, "json-too-complex", f"The JSON has more than {MAX_CONTAINERS} arrays and objects.")
+
+
+def containers(content: bytes) -> int:
+    """Upper bound of the arrays and objects in a JSON text, told without parsing it."""
+    return content.count(b"[") + content.count(b"{")
+
 
 class Limits:
     """ASGI middleware. A handler is cancelled when its time is up or its caller has gone, so it must bear that.
@@ -38,7 +60,7 @@ class Limits:
             await refusal.response(scope["path"])(scope, receive, send)
             return
         deadline = asyncio.timeout(self.timeout_s)
-        call = _Call(receive, send, task)
+        call = _Call(receive, send, task, is_json=_is_json(scope))
         try:
             async with deadline:
                 await self.app(scope, call.receive, call.send)
@@ -60,14 +82,24 @@ class Limits:
         if int(declared) > self.max_body_bytes:
             text = f"The body has {int(declared)} bytes; this app takes {self.max_body_bytes}."
             return Problem(413, "body-too-large", text)
-        return self.overload() if scope["method"] == "POST" else None
+        return self.overload() if scope["method"] == "POST" and scope["path"] != NEVER_SHED else None
+
+
+def _is_json(scope: Scope) -> bool:
+    """Whether all of a body will be parsed as JSON; where tensors follow, who takes them apart looks at the JSON."""
+    headers = dict(scope["headers"])
+    return (
+        b"inference-header-content-length" not in headers and b"json" in headers.get(b"content-type", b"json").lower()
+    )
 
 
 class _Call:
     """One request between server and app, watched for its caller's leaving once the body is complete."""
 
-    def __init__(self, receive: Receive, send: Send, task: asyncio.Task[object]) -> None:
+    def __init__(self, receive: Receive, send: Send, task: asyncio.Task[object], is_json: bool) -> None:
         self.task = task
+        self._is_json = is_json
+        self._containers = 0
         self.started = False
         self.caller_left = False
         self._receive = receive
@@ -81,6 +113,9 @@ class _Call:
         message = await self._receive()
         if message["type"] == "http.request":
             self._has_body |= bool(message.get("body"))
+            if self._is_json:
+                self._containers += containers(message.get("body", b""))
+                check_containers(self._containers)
             # A request without body is short; only those with one wait for a model long enough to be worth watching.
             if self._has_body and not message.get("more_body"):
                 self._watch = asyncio.create_task(self._until_left())

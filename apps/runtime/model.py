@@ -1,4 +1,4 @@
-"""The model that an app serves: found, verified, loaded and warmed up in the background; then asked."""
+"""The model that an app serves: loaded and warmed up in the background, then asked; see ``versions`` for its life."""
 
 import asyncio
 import time
@@ -13,24 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
-from apps.runtime import engine, logs
-from apps.runtime.batching import Batcher, QueueFull, Ran, Runner
+from apps.runtime import engine
+from apps.runtime.batching import Batcher, QueueFull, Ran
 from apps.runtime.cache import Cache, Kept
-from apps.runtime.handler import Codec, Handler
+from apps.runtime.handler import Handler
 from apps.runtime.metrics import ModelMetrics
 from apps.runtime.problems import Problem, unavailable
 from apps.runtime.settings import Settings, SettingsError
-from models.artefact import Artefact, ArtefactError
-from models.store import StoreError, UnknownModel, resolve
-
-log = logs.logger("apps.runtime.model")
+from apps.runtime.versions import Loaded, Opened, Versions
+from apps.runtime.watch import Watch
+from models.artefact import Artefact
 
 Load = Callable[[Artefact, Path, engine.Session], Handler[Any, Any, Any]]
 """Makes the app's handler from an artefact, the folder it is in, and its loaded graph."""
-
-
-Opened = tuple[Codec[Any, Any, Any], Runner[Any]]
-"""What an app adds around its model, and what runs that."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +33,7 @@ class Answers:
     """What the model made of the instances of one request.
 
     Attributes:
+        by: the version that made it, which encodes it, too.
         results: one for each instance.
         preprocess_s: seconds that decoding took, all instances together.
         predict_s: seconds of the longest batch that an instance was in.
@@ -45,6 +41,7 @@ class Answers:
         kept: found there, in place of results.
     """
 
+    by: Loaded
     results: list[Any]
     preprocess_s: float
     predict_s: float
@@ -59,24 +56,14 @@ class Answers:
         }
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    artefact: Artefact
-    codec: Codec[Any, Any, Any]
-    runner: Runner[Any]
-    instead_of: str | None
-    why: str | None
-
-
 class Model(ABC):
-    """The one model of a process, wherever its graph runs.
+    """The one model of a process, in one version or several, wherever its graph runs.
 
     Attributes:
-        declared: name and version that were asked for.
+        versions: what is loaded of it.
         loading: done once the model is ready, or cannot become so.
     """
 
-    declared: tuple[str, str]
     loading: asyncio.Task[None]
 
     def __init__(self, settings: Settings) -> None:
@@ -90,28 +77,30 @@ class Model(ABC):
             engine.require(settings.model_device)
         except engine.EngineError as error:
             raise SettingsError(str(error)) from None
-        self.declared = (settings.model_name, settings.model_version)
         self._settings = settings
-        self._loaded: _Loaded | None = None
         self._cache: Cache | None = None
-        self._reason = f"Loading {self.declared[0]} {self.declared[1]}."
+        self._watch: Watch | None = None
+        self.versions = Versions(
+            settings, lambda artefact, folder: self._opened(artefact, folder, self._metrics), self._serving
+        )
 
     @asynccontextmanager
-    async def running(self, metrics: ModelMetrics, cache: Cache | None = None) -> AsyncIterator[None]:
-        """Load in the background for as long as the app runs; answers are kept where there is a cache."""
-        self._metrics, self._cache = metrics, cache
-        self.loading = asyncio.create_task(self._start())
+    async def running(
+        self, metrics: ModelMetrics, cache: Cache | None = None, watch: Watch | None = None
+    ) -> AsyncIterator[None]:
+        """Load in the background for as long as the app runs; answers are kept in the cache and noted by the watch."""
+        self._metrics, self._cache, self._watch = metrics, cache, watch
+        metrics.queue_depth.set_function(lambda: sum(each.runner.waiting for each in self.versions.loaded))
+        self.loading = self.versions.load()
         yield
-        self.loading.cancel()
-        if self._loaded:
-            self._loaded.runner.close()
+        await self.versions.close()
 
     @property
     def not_ready(self) -> str | None:
         """Why there is no prediction to be had, or nothing."""
-        if self._loaded is None:
-            return self._reason
-        return None if self._loaded.runner.alive else "The inference thread is gone."
+        if not self.versions.loaded:
+            return self.versions.reason
+        return None if all(each.runner.alive for each in self.versions.loaded) else "The inference thread is gone."
 
     def check_ready(self) -> None:
         """Nothing, if there are predictions to be had.
@@ -124,46 +113,43 @@ class Model(ABC):
 
     def overload(self) -> Problem | None:
         """The refusal of a request that would find the queue full; asked before its body is read."""
-        full = self._loaded is not None and self._loaded.runner.waiting >= self._loaded.runner.capacity
-        return self._shed() if full else None
-
-    @property
-    def codec(self) -> Codec[Any, Any, Any]:
-        """The app's part around the model.
-
-        Raises:
-            Problem: 503 while the model is not ready.
-        """
-        return self._ready().codec
+        full = [each.runner.waiting >= each.runner.capacity for each in self.versions.loaded]
+        return self._shed() if full and all(full) else None
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Name and version of what is served; of what was asked for until it is loaded."""
-        return (self._loaded.artefact.name, self._loaded.artefact.version) if self._loaded else self.declared
+        """Name and version of what answers where no version is named; of what was asked for until it is loaded."""
+        return self.versions.loaded[0].identity if self.versions.loaded else self.versions.declared
 
     def info(self) -> dict[str, Any]:
         """What ``/model/info`` says."""
         name, version = self.identity
-        about: dict[str, Any] = {"name": name, "version": version, "ready": self.not_ready is None}
-        if not self._loaded:
-            return about | {"not_ready": self._reason}
-        artefact = asdict(self._loaded.artefact)
+        about: dict[str, Any] = {
+            "name": name,
+            "version": version,
+            "versions": [each.artefact.version for each in self.versions.loaded],
+            "ready": self.not_ready is None,
+            "reloading": bool(self.versions.loaded) and self.versions.busy,
+        }
+        if not self.versions.loaded:
+            return about | {"not_ready": self.versions.reason}
+        served = self.versions.pick()
         return {
             **about,
-            "served_as_alternative_for": self._loaded.instead_of,
-            "reason": self._loaded.why,
+            "served_as_alternative_for": served.instead_of,
+            "reason": served.why,
             "device": self._settings.model_device,
-            **artefact,
+            **asdict(served.artefact),
         }
 
-    def parameters(self, given: Mapping[str, Any]) -> BaseModel:
+    def parameters(self, given: Mapping[str, Any], version: str | None = None) -> BaseModel:
         """A request's parameters, checked.
 
         Raises:
-            Problem: 422 for a wrong one, 503 while the model is not ready.
+            Problem: 422 for a wrong one, 503 while the model is not ready, 404 for a version that is not loaded.
         """
         try:
-            return self.codec.parameters.model_validate(given)
+            return self.versions.pick(version).codec.parameters.model_validate(given)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             at = ".".join(map(str, first["loc"]))
@@ -175,7 +161,7 @@ class Model(ABC):
         Raises:
             Problem: 422 for more than could ever wait, 503 while the model is not ready.
         """
-        capacity = self._ready().runner.capacity
+        capacity = self.versions.pick().runner.capacity  # that of all
         if instances > capacity:
             text = f"{instances} instances in one request; at most {capacity} can wait."
             raise Problem(422, "too-many-instances", text)
@@ -185,6 +171,7 @@ class Model(ABC):
         values: Sequence[object],
         parameters: BaseModel | None = None,
         form: Literal["rows", "columns"] = "rows",
+        version: str | None = None,
     ) -> Answers:
         """Decode and predict every instance of one request, batched with those of others, or recall its answer.
 
@@ -192,18 +179,26 @@ class Model(ABC):
             values: what the request carried for each instance.
             parameters: those that the answers will be encoded with. Without them no answer is kept or recalled.
             form: whether they will be encoded by ``encode`` or by ``columns``.
+            version: of the model; the first that is loaded where none is named.
 
         Raises:
-            Problem: 503 when not ready or when the queue is full, 422 for more instances than it could ever hold, and
-                what decoding raises.
+            Problem: 503 when not ready or when the queue is full, 422 for more instances than it could ever hold, 404
+                for a version that is not loaded, and what decoding raises.
         """
-        loaded = self._ready()
+        loaded = self.versions.pick(version)
         self.check_count(len(values))
+        with loaded.used():
+            return await self._predict(loaded, values, parameters, form)
+
+    async def _predict(
+        self, loaded: Loaded, values: Sequence[object], parameters: BaseModel | None, form: str
+    ) -> Answers:
+        started = time.perf_counter()
         key = self._key(loaded, values, parameters, form)
         kept = await self._cache.recall(key) if self._cache and key else None
         if kept:
             self._count(kept.classes)
-            return Answers([], 0.0, 0.0, kept=kept)
+            return Answers(loaded, [], 0.0, 0.0, kept=kept)
         try:
             waiting = loaded.runner.submit(values)
         except QueueFull:
@@ -211,7 +206,10 @@ class Model(ABC):
         ran: list[Ran[Any]] = await asyncio.gather(*waiting)
         for one in ran:
             self._count(loaded.codec.classes(one.result))
+        if self._watch:
+            self._watch.saw(loaded.artefact, loaded.codec, values, ran, time.perf_counter() - started)
         return Answers(
+            loaded,
             [one.result for one in ran],
             preprocess_s=sum(one.decode_s for one in ran),
             predict_s=max((one.predict_s for one in ran), default=0.0),
@@ -223,9 +221,9 @@ class Model(ABC):
         if answers.kept:
             return answers.kept.answer
         with self._metrics.postprocess.time():
-            rows = [self.codec.encode(result, parameters) for result in answers.results]
+            rows = [answers.by.codec.encode(result, parameters) for result in answers.results]
         if answers.key:
-            self._keep(answers.key, rows, answers.results)
+            self._keep(answers, answers.key, rows)
         return rows
 
     def columns(self, answers: Answers, parameters: BaseModel) -> dict[str, NDArray[np.generic]]:
@@ -233,78 +231,40 @@ class Model(ABC):
         if answers.kept:
             return {name: np.array(rows, object) for name, rows in answers.kept.answer.items()}
         with self._metrics.postprocess.time():
-            columns = self.codec.columns(answers.results, parameters)
+            columns = answers.by.codec.columns(answers.results, parameters)
         if answers.key:
-            self._keep(answers.key, {name: array.tolist() for name, array in columns.items()}, answers.results)
+            self._keep(answers, answers.key, {name: array.tolist() for name, array in columns.items()})
         return columns
 
-    def _key(self, loaded: _Loaded, values: Sequence[object], parameters: BaseModel | None, form: str) -> str | None:
+    def _key(self, loaded: Loaded, values: Sequence[object], parameters: BaseModel | None, form: str) -> str | None:
         if self._cache is None or parameters is None or not values:
             return None
         chosen = parameters.model_dump(mode="json", include=set(loaded.codec.parameters.model_fields))
         return self._cache.key(loaded.artefact, form, chosen, values)
 
-    def _keep(self, key: str, encoded: object, results: list[Any]) -> None:
+    def _keep(self, answers: Answers, key: str, encoded: object) -> None:
         if self._cache:
-            self._cache.keep(key, encoded, [name for result in results for name in self.codec.classes(result)])
+            named = [name for result in answers.results for name in answers.by.codec.classes(result)]
+            self._cache.keep(key, encoded, named)
 
     def _count(self, classes: Iterable[str]) -> None:
         for name in classes:
             self._metrics.predictions.labels(name).inc()
 
-    def _ready(self) -> _Loaded:
-        if self._loaded is None:
-            raise unavailable("not-ready", self._reason)
-        return self._loaded
-
     def _shed(self) -> Problem:
         self._metrics.shed.inc()
         return unavailable("overloaded", f"{self._settings.queue} instances are waiting already; try again shortly.")
 
-    async def _start(self) -> None:
-        started = time.perf_counter()
-        try:
-            loaded = await self._load_and_warm_up()
-        except (ArtefactError, StoreError, UnknownModel, engine.EngineError) as error:
-            self._reason = str(error)
-            log.error("model cannot be served", reason=self._reason)
-        except Exception as error:
-            self._reason = f"Loading {self.declared[0]} {self.declared[1]} failed: {error}. The log has more."
-            log.exception("model cannot be served")
-        else:
-            self._loaded = loaded
-            name, version = self.identity
-            self._metrics.served.labels(name, version, loaded.instead_of or "", self._settings.model_device).set(1)
-            log.info(
-                "model ready",
-                model=name,
-                version=version,
-                served_as_alternative_for=loaded.instead_of,
-                seconds=round(time.perf_counter() - started, 3),
-            )
-
-    async def _load_and_warm_up(self) -> _Loaded:
-        folder, instead_of, why = await asyncio.to_thread(self._found)
-        artefact = await asyncio.to_thread(Artefact.load, folder)
-        codec, runner = await self._opened(artefact, folder, self._metrics)
-        return _Loaded(artefact, codec, runner, instead_of, why)
+    def _serving(self, loaded: tuple[Loaded, ...]) -> None:
+        self._metrics.served.clear()
+        for each in loaded:
+            self._metrics.served.labels(*each.identity, each.instead_of or "", self._settings.model_device).set(1)
+        if self._watch:
+            self._watch.serve(tuple(each.artefact for each in loaded))
 
     @abstractmethod
     async def _opened(self, artefact: Artefact, folder: Path, metrics: ModelMetrics) -> Opened:
         """What the app adds, and what runs the model."""
-
-    def _found(self) -> tuple[Path, str | None, str | None]:
-        """Folder of the model; of its alternative, and why, where no store has the model itself."""
-        stores = self._settings.model_stores
-        try:
-            return resolve(*self.declared, stores), None, None
-        except UnknownModel as missing:
-            if not self._settings.model_alternative:
-                raise
-            name, _, version = self._settings.model_alternative.partition("@")
-            folder = resolve(name, version, stores)
-            log.warning("serving the alternative", reason=str(missing))
-            return folder, "@".join(self.declared), str(missing)
 
 
 class ServedModel(Model):

@@ -74,7 +74,7 @@ class Observe:
             cache.outcome.reset(unasked)
 
     def _record(self, scope: Scope, status: int, seconds: float, probe: bool) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
+        route = getattr(scope.get("route"), "path_format", "unmatched")
         method = scope["method"] if scope["method"] in METHODS else "_OTHER"
         self.metrics.duration.labels(route, method, str(status)).observe(seconds)
         (log.debug if probe else log.info)(
@@ -88,10 +88,15 @@ class Observe:
 
 
 def _trace(scope: Scope) -> tracing.Trace:
-    parent = state = ""
+    parent = state = request_id = ""
+    shadow = False
     for name, value in scope["headers"]:
         if name == b"traceparent":
             parent = value.decode("latin-1")
         elif name == b"tracestate":
             state = value.decode("latin-1")
-    return tracing.continued(parent, state)
+        elif name == b"x-request-id":
+            request_id = value.decode("latin-1")
+        elif name == b"x-modelserve-shadow":
+            shadow = True
+    return tracing.continued(parent, state, request_id, shadow)

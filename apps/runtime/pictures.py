@@ -2,7 +2,10 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from apps.runtime.problems import Problem
 from models.pictures import PictureError
@@ -38,3 +41,36 @@ def content(value: object) -> bytes:
         return base64.b64decode(value, validate=True)
     except binascii.Error as error:
         raise Problem(422, "invalid-request", f"The picture is no base64: {error}.") from None
+
+
+ROWS = 32
+"""Rows of a picture that its statistics are of: some tens of microseconds, where all would take a millisecond."""
+
+
+def statistics(
+    tensor: NDArray[np.float32 | np.uint8], scale: Sequence[float] = (1, 1, 1), offset: Sequence[float] = (0, 0, 0)
+) -> dict[str, float]:
+    """What a picture is like, by rows that are spread over it.
+
+    Args:
+        tensor: 3 x height x width, RGB.
+        scale: times which, by channel,
+        offset: and plus which, black is 0 and white 1.
+
+    Returns:
+        ``brightness`` and ``contrast``, mean and standard deviation of green, which is most of what the eye calls
+        bright; ``sharpness``, the mean step from pixel to pixel by the contrast, which light does not change but blur
+        and noise do; ``warmth``, by how much red exceeds blue. Black is 0 and white 1.
+    """
+    rows = tensor[:, :: max(1, tensor.shape[1] // ROWS)]
+    red, blue = (float(rows[channel, :, ::4].mean()) * scale[channel] + offset[channel] for channel in (0, 2))
+    green = rows[1].astype(np.float32)
+    deviation = float(green.std())
+    step = float(np.abs(green[:, 1:] - green[:, :-1]).mean()) if green.shape[1] > 1 else 0.0
+    contrast = deviation * scale[1]
+    return {
+        "brightness": float(green.mean()) * scale[1] + offset[1],
+        "contrast": contrast,
+        "sharpness": step / deviation if contrast > 1e-3 else 0.0,
+        "warmth": red - blue,
+    }

@@ -14,6 +14,9 @@ from apps.runtime.drain import Drain
 from apps.runtime.metrics import Metrics
 from apps.runtime.problems import unavailable
 
+METRICS: dict[str, dict[str, str]] = {"text/plain": {}, "application/openmetrics-text": {}}
+"""What a scrape may answer, as OpenAPI says it; the caller's ``Accept`` chooses."""
+
 
 async def not_ready(app: App, drain: Drain) -> str | None:
     """Why this process should get no requests, or nothing."""
@@ -41,7 +44,7 @@ def routes(name: str, app: App, metrics: Metrics, drain: Drain, revision: str) -
             raise unavailable("not-ready", reason)
         return {"status": "ready"}
 
-    @router.get("/metrics", tags=["probes"])
+    @router.get("/metrics", tags=["probes"], response_class=Response, responses={200: {"content": METRICS}})
     async def scrape(request: Request) -> Response:
         """Metrics for Prometheus."""
         encode, content_type = choose_encoder(request.headers.get("accept", ""))

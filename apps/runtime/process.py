@@ -6,7 +6,7 @@ from types import FrameType
 
 import uvicorn
 
-from apps.runtime import logs
+from apps.runtime import connections, logs
 from apps.runtime.drain import Drain
 from apps.runtime.server import Server
 from apps.runtime.settings import SettingsError
@@ -45,7 +45,7 @@ def serve(server: Server, listener: socket.socket) -> None:
     config = uvicorn.Config(
         server.asgi,
         loop="uvloop",
-        http="httptools",
+        http=connections.Patient,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -57,6 +57,7 @@ def serve(server: Server, listener: socket.socket) -> None:
         # The half of the drain's time that belongs to requests in flight; uvicorn counts in whole seconds.
         timeout_graceful_shutdown=max(1, round(server.drain.drain_s / 2)),
     )
+    connections.make_room()
     host, port = listener.getsockname()[:2]
     log.info("listening", host=host, port=port)
     _Drained(config, server.drain).run(sockets=[listener])

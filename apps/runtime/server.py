@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from apps.runtime import probes, problems
+from apps.runtime import probes, problems, reload
 from apps.runtime.app import App
 from apps.runtime.cache import Cache
 from apps.runtime.drain import Drain
@@ -17,6 +17,7 @@ from apps.runtime.metrics import Metrics
 from apps.runtime.observe import Observe
 from apps.runtime.protocols import v1, v2
 from apps.runtime.settings import Settings
+from apps.runtime.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def build(name: str, app: App, settings: Settings) -> Server:
                 if settings.cache_ttl_s and settings.redis_url_file:
                     cache = Cache(name, settings.redis_url_file, settings, measured)
                     stack.push_async_callback(cache.close)
-                await stack.enter_async_context(app.model.running(measured, cache))
+                watch = stack.enter_context(Watch(name, settings, metrics.registry).running())
+                await stack.enter_async_context(app.model.running(measured, cache, watch))
             yield
 
     api = FastAPI(
@@ -65,17 +67,19 @@ def build(name: str, app: App, settings: Settings) -> Server:
         max_body_size=settings.max_upload_size,
         form_limits={"max_fields": MAX_FIELDS, "max_files": MAX_FILES, "max_part_size": MAX_FIELD_BYTES},
         exception_handlers={Exception: _ours},
+        responses=problems.RESPONSES,
     )
     problems.install(api)
 
     @api.get("/openapi.json", include_in_schema=False)
     async def openapi() -> JSONResponse:
-        return JSONResponse(api.openapi())
+        return JSONResponse(problems.describe(api.openapi()))
 
     api.include_router(app.router)
     api.include_router(probes.routes(name, app, metrics, drain, settings.app_revision))
     if app.model:
         names = frozenset({name, settings.model_name or name})
+        api.include_router(reload.routes(app.model, settings.reload_token_file))
         api.include_router(v1.routes(app.model, names, app.instance))
         api.include_router(v2.routes(app.model, names, drain))
     overload = app.model.overload if app.model else lambda: None

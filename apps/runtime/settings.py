@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from models.store import Store, default_stores, parse
+from models.store import ALIAS, VERSION, Store, default_stores, parse
 
 MIB = 1024 * 1024
 
@@ -35,7 +35,12 @@ class Settings(BaseSettings):
         default=None, pattern=r"^[a-z][a-z0-9_]*$", description="model in the artefact store, such as resnet50"
     )
     model_version: str | None = Field(
-        default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*$", description="version of the model, such as 1.0.0"
+        default=None,
+        pattern=rf"^({ALIAS.pattern}|{VERSION.pattern})$",
+        description="version of the model, such as 1.0.0; @production for what a registry's alias points at",
+    )
+    model_also: Annotated[tuple[Annotated[str, Field(pattern=rf"^{VERSION.pattern}$")], ...], NoDecode] = Field(
+        default=(), description="further versions of the model that V2 answers for by name, separated by commas"
     )
     model_alternative: str | None = Field(
         default=None,
@@ -44,7 +49,10 @@ class Settings(BaseSettings):
     )
     model_stores: Annotated[tuple[Store, ...], NoDecode] = Field(
         default_factory=default_stores,
-        description=f"folders of artefacts, or s3://bucket/prefix, separated by '{os.pathsep}'",
+        description=f"folders of artefacts, s3://bucket/prefix or mlflow+http://host:port, separated by '{os.pathsep}'",
+    )
+    reload_token_file: Path | None = Field(
+        default=None, description="file with the token that POST /model/reload asks for; without one it is off"
     )
     model_device: Literal["cpu", "cuda"] = Field(default="cpu", description="cpu or cuda")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -62,6 +70,16 @@ class Settings(BaseSettings):
     redis_url_file: Path | None = Field(
         default=None, description="file with the redis:// URL, password included, of what keeps answers"
     )
+    payload_sample: float = Field(
+        default=0, ge=0, le=1, description="share of the requests whose payload is logged, 0 to 1; 0 logs none"
+    )
+    payload_text: bool = Field(default=False, description="true to log texts themselves, not only what they are like")
+    payload_folder: Path | None = Field(
+        default=None, description="folder that payloads are logged to; standard output where there is none"
+    )
+    drift_run_length: int = Field(
+        default=10_000_000, ge=0, description="instances to a false alarm of drift, on average or more; 0 watches none"
+    )
     drain_s: float = Field(default=30, ge=0, description="seconds that draining may take, 0 or more")
     app_revision: str = Field(default="", description="name of this revision of the app, for logs and metrics")
 
@@ -69,6 +87,11 @@ class Settings(BaseSettings):
     @classmethod
     def _any_case(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("model_also", mode="before")
+    @classmethod
+    def _split_versions(cls, value: object) -> object:
+        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
 
     @field_validator("model_stores", mode="before")
     @classmethod

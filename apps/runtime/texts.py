@@ -1,8 +1,10 @@
 """Texts in requests, refused alike by all apps that read them."""
 
+import numpy as np
 from pydantic import BaseModel, Field
 
 from apps.runtime.problems import Problem
+from models.minilm.text import Pieces
 
 MAX_CHARACTERS = 20_000
 """Code points of a text at most: ten pages, some seconds of inference on one core."""
@@ -33,3 +35,19 @@ def content(value: object) -> str:
         text = f"The text has {len(value)} characters; at most {MAX_CHARACTERS} are read. Send it in parts."
         raise Problem(422, "text-too-long", text)
     return value
+
+
+def statistics(pieces: Pieces) -> dict[str, float]:
+    """What a text is like.
+
+    Returns:
+        ``length`` in word pieces; ``pieces_per_word``, which rises with words that the vocabulary lacks, as another
+        language's; ``rarity``, the mean of the logarithm (base 2) of its pieces' numbers in the vocabulary, which
+        counts characters first, then words by how frequent they are.
+    """
+    count = len(pieces.ids)
+    return {
+        "length": float(count),
+        "pieces_per_word": count / max(len(set(pieces.words)), 1),
+        "rarity": float(np.log2(pieces.ids + 1).mean()) if count else 0.0,
+    }

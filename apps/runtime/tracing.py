@@ -19,6 +19,8 @@ class Trace:
         parent_id: the caller's span; empty where the trace begins here.
         flags: two hex digits; ``01`` is sampled.
         state: the caller's ``tracestate``, passed on untouched.
+        request_id: the gateway's name for the request, which copies of it share; empty where none came with it.
+        shadow: whether the request is a copy, whose answer nobody gets.
     """
 
     trace_id: str
@@ -26,6 +28,8 @@ class Trace:
     parent_id: str = ""
     flags: str = SAMPLED
     state: str = ""
+    request_id: str = ""
+    shadow: bool = False
 
     @property
     def traceparent(self) -> str:
@@ -41,7 +45,7 @@ current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 """The trace of the request being handled."""
 
 
-def continued(traceparent: str, tracestate: str = "") -> Trace:
+def continued(traceparent: str, tracestate: str = "", request_id: str = "", shadow: bool = False) -> Trace:
     """A new span in the caller's trace; in a trace of its own where the caller's header is absent or not valid."""
     span_id = secrets.token_hex(8)
     match = TRACEPARENT.fullmatch(traceparent)
@@ -49,5 +53,5 @@ def continued(traceparent: str, tracestate: str = "") -> Trace:
         version, trace_id, parent_id, flags, rest = match.groups()
         # Version 00 has four fields and no more; later ones may have more. ff and ids of zeros are invalid.
         if version != "ff" and not (version == "00" and rest) and int(trace_id, 16) and int(parent_id, 16):
-            return Trace(trace_id, span_id, parent_id, flags, tracestate)
-    return Trace(secrets.token_hex(16), span_id)
+            return Trace(trace_id, span_id, parent_id, flags, tracestate, request_id, shadow)
+    return Trace(secrets.token_hex(16), span_id, request_id=request_id, shadow=shadow)

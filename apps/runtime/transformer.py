@@ -2,20 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from apps.runtime.batching import QueueFull, Ran
-from apps.runtime.cache import Cache
 from apps.runtime.handler import Transformer
 from apps.runtime.metrics import ModelMetrics
-from apps.runtime.model import Model, Opened
+from apps.runtime.model import Model
 from apps.runtime.remote import Predictor
 from apps.runtime.settings import Settings
+from apps.runtime.versions import Opened
 from models.artefact import Artefact
 
 Made = Callable[[Artefact, Path], Transformer[Any, Any, Any]]
@@ -33,20 +32,11 @@ class TransformedModel(Model):
     ) -> None:
         super().__init__(settings)
         self._made, self._url, self._transport = made, url, transport
-        self._predictor: Predictor | None = None
-
-    @asynccontextmanager
-    async def running(self, metrics: ModelMetrics, cache: Cache | None = None) -> AsyncIterator[None]:
-        """As for a model that runs here; connections are closed in the end."""
-        async with super().running(metrics, cache):
-            yield
-        if self._predictor:
-            await self._predictor.close()
 
     async def _opened(self, artefact: Artefact, folder: Path, metrics: ModelMetrics) -> Opened:
         transformer = await asyncio.to_thread(self._made, artefact, folder)
-        self._predictor = Predictor(self._url, artefact, self._transport)
-        return transformer, _Asking(transformer, self._predictor, metrics, self._settings.queue)
+        predictor = Predictor(self._url, artefact, self._transport)
+        return transformer, _Asking(transformer, predictor, metrics, self._settings.queue)
 
 
 class _Asking:
@@ -63,7 +53,6 @@ class _Asking:
         self._predictor = predictor
         self._metrics = metrics
         self._tasks: set[asyncio.Task[None]] = set()
-        metrics.queue_depth.set_function(lambda: self.waiting)
 
     def submit(self, values: Sequence[object]) -> list[asyncio.Future[Ran[Any]]]:
         """Ask for what a request carried; cancelling one instance gives all of them up."""
@@ -79,10 +68,11 @@ class _Asking:
             answer.add_done_callback(lambda given_up: task.cancel() if given_up.cancelled() else None)
         return answers
 
-    def close(self) -> None:
-        """Give up what is being asked."""
+    async def close(self) -> None:
+        """Give up what is being asked, and the connections."""
         for task in self._tasks:
             task.cancel()
+        await self._predictor.close()
 
     def _over(self, task: asyncio.Task[None], instances: int) -> None:
         self._tasks.discard(task)
@@ -113,4 +103,4 @@ class _Asking:
             self._metrics.preprocess.observe(decode_s)
         self._metrics.predict.observe(predict_s)
         self._metrics.batch_size.observe(len(values))
-        return [Ran(result, decode_s, predict_s) for result in results]
+        return [Ran(result, decode_s, predict_s, instance) for result, instance in zip(results, instances, strict=True)]

@@ -1,6 +1,6 @@
 """The sentiment app: whether a text speaks well or badly of something."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from apps.runtime import texts
 from apps.runtime.app import App
 from apps.runtime.engine import Session
 from apps.runtime.handler import NoParameters
+from apps.runtime.labels import MostLikely
 from apps.runtime.model import ServedModel
 from apps.runtime.settings import Settings
 from models.artefact import Artefact, Tensor
@@ -38,17 +39,14 @@ class TimedSentiment(Sentiment):
     version: str
 
 
-class SentimentHandler:
+class SentimentHandler(MostLikely):
     """The app's part in a prediction."""
 
-    parameters = NoParameters
+    reads_text = True
     inputs = (Tensor("text", "BYTES", ("batch",)),)
-    outputs = (Tensor("label", "BYTES", ("batch",)), Tensor("score", "FP32", ("batch",)))
 
     def __init__(self, artefact: Artefact, folder: Path, session: Session) -> None:
-        if artefact.labels is None:
-            raise ValueError(f"{folder} has no labels: it is no classifier")
-        self._labels = (folder / artefact.labels).read_text(encoding="utf-8").splitlines()
+        super().__init__(artefact.classes(folder))
         self._pieces = WordPieces.load(folder / artefact.preprocess["tokenizer"])
         self._inputs = [tensor.name for tensor in artefact.signature.inputs]
         self._session = session
@@ -63,27 +61,13 @@ class SentimentHandler:
             lambda given: self._session.run({name: given[name] for name in self._inputs})[0], self._pieces, batch
         )
 
-    def encode(self, result: NDArray[np.float64], parameters: NoParameters) -> dict[str, Any]:
-        """The label that is more likely."""
-        return {"label": self._label(result), "score": float(result.max())}
-
-    def columns(self, results: Sequence[NDArray[np.float64]], parameters: NoParameters) -> dict[str, NDArray[Any]]:
-        """The more likely labels."""
-        return {
-            "label": np.array([self._label(result) for result in results], object),
-            "score": np.array([result.max() for result in results], np.float32),
-        }
-
-    def classes(self, result: NDArray[np.float64]) -> Iterable[str]:
-        """The more likely one."""
-        return [self._label(result)]
+    def statistics(self, instance: Pieces) -> dict[str, float]:
+        """What the text is like."""
+        return texts.statistics(instance)
 
     def example(self) -> Pieces:
         """A text that fills a window."""
         return self._pieces.split("good " * 120)
-
-    def _label(self, result: NDArray[np.float64]) -> str:
-        return self._labels[int(result.argmax())]
 
 
 def create(settings: Settings) -> App:
@@ -95,7 +79,7 @@ def create(settings: Settings) -> App:
     async def predict(asked: texts.Text) -> dict[str, Any]:
         """Say whether a text in English speaks well or badly of something."""
         answers = await model.predict([asked.text], NoParameters())
-        name, version = model.identity
+        name, version = answers.by.identity
         return model.encode(answers, NoParameters())[0] | answers.times() | {"model": name, "version": version}
 
     return App("Says whether a text speaks well or badly of something.", router, model=model)

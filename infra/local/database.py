@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import psycopg
 import pulumi
-from psycopg import sql
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
 from infra.local import ports
 from infra.local.home import Home
-from infra.local.postgres import connect, passfile, write_password
+from infra.local.postgres import passfile
 from infra.local.provider import Provider
 
 
@@ -35,48 +33,36 @@ class DatabaseProvider(Provider):
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Say whether it is there; a server that does not answer says nothing about its databases."""
+        from infra.local import superuser  # noqa: PLC0415 -- see there
+
         try:
-            with connect(Home(props["home"]), int(props["port"])) as server:
-                there = _exists(server, "pg_database", "datname", props["name"])
-        except psycopg.OperationalError:
+            there = superuser.has(Home(props["home"]), int(props["port"]), props["name"])
+        except superuser.Unreachable:
             there = True
         return ReadResult(id_ if there else None, props)
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Drop both, unless they are retained or went with the server."""
-        home, name = Home(_props["home"]), sql.Identifier(_props["name"])
+        from infra.local import superuser  # noqa: PLC0415 -- see there
+
         if _props["retain"]:
             return
+        home, name = Home(_props["home"]), _props["name"]
         try:
-            with connect(home, int(_props["port"])) as server:
-                server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-                server.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(name))
-        except psycopg.OperationalError as error:
-            self.say(f"Postgres does not answer, so database {_props['name']} was not dropped: {error}")
-        passfile(home, _props["name"]).unlink(missing_ok=True)
+            superuser.drop(home, int(_props["port"]), name)
+        except superuser.Unreachable as error:
+            self.say(f"Postgres does not answer, so database {name} was not dropped: {error}")
+        passfile(home, name).unlink(missing_ok=True)
 
     def _make(self, props: dict[str, Any]) -> dict[str, Any]:
-        home, name = Home(props["home"]), sql.Identifier(props["name"])
-        file = passfile(home, props["name"])
-        with connect(home, int(props["port"])) as server:
-            if not _exists(server, "pg_roles", "rolname", props["name"]):
-                server.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
-                file.unlink(missing_ok=True)
-            if not file.exists():
-                # Only the verifier crosses the wire, so that no log of statements can hold the password.
-                password = write_password(file, props["name"]).encode()
-                verifier = server.pgconn.encrypt_password(password, props["name"].encode(), b"scram-sha-256")
-                server.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(name, sql.Literal(verifier.decode())))
-            if not _exists(server, "pg_database", "datname", props["name"]):
-                server.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
-                server.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(name))
-        at = f"{ports.LOOPBACK}:{int(props['port'])}"
-        return {**props, "url": f"postgresql://{props['name']}@{at}/{props['name']}?passfile={quote(str(file))}"}
+        from infra.local import superuser  # noqa: PLC0415 -- see there
 
-
-def _exists(server: psycopg.Connection[tuple[Any, ...]], catalogue: str, column: str, name: str) -> bool:
-    query = sql.SQL("SELECT 1 FROM {} WHERE {} = %s").format(sql.Identifier(catalogue), sql.Identifier(column))
-    return server.execute(query, (name,)).fetchone() is not None
+        home, port, name = Home(props["home"]), int(props["port"]), props["name"]
+        superuser.make(home, port, name)
+        return {
+            **props,
+            "url": f"postgresql://{name}@{ports.LOOPBACK}:{port}/{name}?passfile={quote(str(passfile(home, name)))}",
+        }
 
 
 class _Database(Resource, module="local", name="Database"):

@@ -33,6 +33,11 @@ class Home:
         return Path(self.root) / "log"
 
     @property
+    def payloads(self) -> Path:
+        """What apps log of their payloads, a folder each."""
+        return self.log / "payloads"
+
+    @property
     def data(self) -> Path:
         """Databases and metrics: what a user would miss."""
         return Path(self.root) / "data"

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pulumi
 from pulumi.dynamic import Resource
 
@@ -127,28 +126,13 @@ class PostgresProvider(server.ServerProvider):
 
     def ready(self, home: Home, port: int) -> bool:
         """Whether the superuser gets in with the password."""
-        try:
-            connect(home, port).close()
-        except psycopg.OperationalError:
-            return False
-        return True
+        from infra.local import superuser  # noqa: PLC0415 -- see there
+
+        return superuser.answers(home, port)
 
     def private_files(self, home: Home) -> list[Path]:
         """Passwords of all roles: they live in the data."""
         return list(home.secrets.glob("postgres-*.pgpass"))
-
-
-def connect(home: Home, port: int) -> psycopg.Connection[tuple[Any, ...]]:
-    """Connect as the superuser, outside of transactions, as making databases wants it."""
-    return psycopg.connect(
-        host=ports.LOOPBACK,
-        port=port,
-        user=SUPERUSER,
-        dbname="postgres",
-        passfile=str(passfile(home, SUPERUSER)),
-        connect_timeout=3,
-        autocommit=True,
-    )
 
 
 def _unprivileged() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import shutil
 import zlib
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ START_S = 60
 """Seconds suffice on an idle machine; recovery after a crash replays the log first."""
 
 
-class ServerProvider(Provider):
+class ServerProvider(Provider, ABC):
     """Runs a server of which there is one a stack.
 
     The inputs that all have: ``home``; ``port``, 0 for any that is free, which then stays; ``retain``, whether the data
@@ -26,23 +27,25 @@ class ServerProvider(Provider):
         name: the program's name, and that of its data folder.
         setting: the setting that gives it another port.
         inputs: inputs of its own.
+        start_s: seconds that a start may take.
     """
 
     name: ClassVar[str]
     setting: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]] = ()
+    start_s: ClassVar[float] = START_S
 
+    @abstractmethod
     def program(self, home: Home, port: int, props: dict[str, Any]) -> Program:
         """What runs for these inputs; changes nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prepare(self, home: Home, port: int, props: dict[str, Any]) -> None:
         """Make the files that the program needs and that are not there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ready(self, home: Home, port: int) -> bool:
         """Whether it answers, asked with the password where it has one."""
-        raise NotImplementedError
 
     def private_files(self, home: Home) -> list[Path]:
         """Its passwords, which go when its data goes."""
@@ -97,7 +100,7 @@ class ServerProvider(Provider):
         if told is None or told.ports != (port,):
             ports.require_free(port, self.name, self.setting)
         self.prepare(home, port, props)
-        supervisord.run(self.program(home, port, props), lambda: self.ready(home, port), START_S, self.say)
+        supervisord.run(self.program(home, port, props), lambda: self.ready(home, port), self.start_s, self.say)
         return self._outputs(home, port, props)
 
     def _port(self, olds: dict[str, Any], news: dict[str, Any]) -> int:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from infra.local.home import Home, LocalError, write_private
 from infra.serving.envoy import files
 
@@ -49,6 +47,8 @@ class Admin:
         Raises:
             OSError: nobody listens there.
         """
+        import httpx  # noqa: PLC0415 -- a plan asks nothing, and should not wait for what asks
+
         try:
             # No TLS on this socket; to read the system's certificates would take most of the time.
             transport = httpx.HTTPTransport(uds=str(self.socket), verify=False)

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 
@@ -13,6 +12,7 @@ from infra.kubernetes import Manifest, apply
 from infra.platform.gateway import HOME
 from infra.platform.gateway import NAME as GATEWAY
 from infra.platform.workload import Container, deployment, disruption_budget, service
+from infra.serving.index import index
 from infra.serving.routes import public
 from infra.serving.spec import ServingSpec
 
@@ -59,14 +59,10 @@ class Index(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def listed(specs: Sequence[ServingSpec]) -> dict[str, Any]:
-    """The apps that the gateway leads to, by name."""
-    return {"apps": [_entry(spec) for spec in sorted(specs, key=lambda spec: spec.name) if public(spec)]}
-
-
 def manifests(args: IndexArgs) -> list[Manifest]:
     """One small server and the way to it."""
-    files = {"default.conf": CONFIGURATION, "index.json": json.dumps(listed(args.specs), indent=2) + "\n"}
+    listed = index([(spec, spec.version) for spec in args.specs if public(spec)])
+    files = {"default.conf": CONFIGURATION, "index.json": json.dumps(listed, indent=2) + "\n"}
     container = Container(
         versions.NGINX,
         {"http": PORT},
@@ -107,20 +103,3 @@ def manifests(args: IndexArgs) -> list[Manifest]:
         },
     ]
     return [*made, disruption_budget(NAME, args.namespace)] if args.replicas > 1 else made
-
-
-def _entry(spec: ServingSpec) -> dict[str, Any]:
-    canary = spec.traffic.canary
-    weight = canary.weight if canary else 0
-    told: list[dict[str, Any]] = [
-        {"version": spec.model.version if spec.model else "current", "role": "stable", "weight": 100 - weight}
-    ]
-    if canary:
-        told.append({"version": canary.version, "role": "canary", "weight": weight, "mirror": canary.mirror})
-    return {
-        "name": spec.name,
-        "summary": spec.summary,
-        "paths": [route.prefix for route in spec.routes],
-        "docs": next((f"{route.prefix}docs" for route in spec.routes if route.rewrite == "/"), None),
-        "versions": told,
-    }

@@ -13,6 +13,7 @@ from infra.platform.namespace import METRICS as HOME
 from infra.platform.namespace import Allow, NamespaceArgs, Quota
 from infra.platform.pages import GRAFANA, route
 from infra.platform.release import Chart, release
+from infra.platform.rules import rules
 from infra.platform.secrets import fingerprint, secret
 
 CHART = Chart(
@@ -77,7 +78,7 @@ class Monitoring(pulumi.ComponentResource):
         )
         after = pulumi.ResourceOptions(parent=self, depends_on=[chart])
         apply(route(GRAFANA, args.domain), name, after)
-        for manifest in monitors(args.namespace):
+        for manifest in (*monitors(args.namespace), *rules(args.namespace)):
             apply(manifest, f"{name}-{manifest['metadata']['name']}", after)
         self.register_outputs({})
 
@@ -152,8 +153,39 @@ def grafana(args: MonitoringArgs) -> dict[str, Any]:
 
 
 def monitors(namespace: str) -> list[Manifest]:
-    """Envoys of the mesh: side-cars and gateway alike. Apps have their own."""
+    """Envoys of the mesh, side-cars and gateway alike; and the apps, whose metrics their side-cars hand out."""
+    pod = "__meta_kubernetes_pod"
     return [
+        {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "PodMonitor",
+            "metadata": {"name": "apps", "namespace": namespace},
+            "spec": {
+                "namespaceSelector": {"matchNames": ["serving"]},
+                "selector": {"matchExpressions": [{"key": "security.istio.io/tlsMode", "operator": "Exists"}]},
+                "podMetricsEndpoints": [
+                    {
+                        "path": "/stats/prometheus",
+                        "interval": "15s",
+                        # As in Istio's own samples: the side-car's injector puts its port into the annotation.
+                        "relabelings": [
+                            {"action": "keep", "sourceLabels": [f"{pod}_container_name"], "regex": "istio-proxy"},
+                            {"action": "keep", "sourceLabels": [f"{pod}_annotationpresent_prometheus_io_scrape"]},
+                            {
+                                "sourceLabels": [f"{pod}_ip", f"{pod}_annotation_prometheus_io_port"],
+                                "separator": ":",
+                                "targetLabel": "__address__",
+                            },
+                            {"sourceLabels": [f"{pod}_label_app_kubernetes_io_name"], "targetLabel": "app"},
+                        ],
+                        # The proxy's own are scraped as those of all others are.
+                        "metricRelabelings": [
+                            {"action": "drop", "sourceLabels": ["__name__"], "regex": "(istio|envoy|pilot)_.*"}
+                        ],
+                    }
+                ],
+            },
+        },
         {
             "apiVersion": "monitoring.coreos.com/v1",
             "kind": "PodMonitor",

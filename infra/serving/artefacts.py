@@ -1,6 +1,6 @@
 """The artefacts that apps on clusters need, as far as this machine has them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pulumi
@@ -23,17 +23,31 @@ def needed(specs: Sequence[ServingSpec]) -> dict[Path, Artefact]:
     found: dict[Path, Artefact] = {}
     missing: dict[str, None] = {}
     for revision in [each for spec in specs for each in revisions(spec)]:
-        for model in _choices(revision.model):
-            if folder := _here(model):
-                try:
-                    found[folder] = Artefact.load(folder)
-                except ArtefactError as error:
-                    raise pulumi.RunError(str(error)) from None
-                break
-            missing[f"{model.name} {model.version}"] = None
+        for choices in _wanted(revision.model):
+            for model in choices:
+                if folder := _here(model):
+                    if folder not in found:
+                        found[folder] = _verified(folder)
+                    break
+                missing[f"{model.name} {model.version}"] = None
     if missing:
         pulumi.log.info(f"Not on this machine, so taken to be in the artefact store already: {', '.join(missing)}")
     return found
+
+
+def _verified(folder: Path) -> Artefact:
+    try:
+        return Artefact.load(folder)
+    except ArtefactError as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+def _wanted(model: Model | None) -> Iterator[Iterable[Model]]:
+    """What a revision serves, each with what is taken in its place; but for what the registry has."""
+    if model is not None:
+        for also in model.also:
+            yield [model.model_copy(update={"version": also, "alternative": None})]
+        yield [each for each in _choices(model) if not each.aliased]
 
 
 def _choices(model: Model | None) -> Iterator[Model]:

@@ -25,12 +25,15 @@ class Around:
         s3_secret: Secret whose key ``credentials`` is a credentials file as AWS' own tools read it (``[default]``,
             ``aws_access_key_id``, ``aws_secret_access_key``); none where the pods take a role.
         s3_region: region of the buckets.
+        registry_url: the model registry, ``mlflow+http://…``; none where there is none.
+        reload_secret: Secret whose key ``token`` is asked for by ``POST /model/reload``; none leaves that off.
         replicas: pods at least of an app that does not scale to zero: 1, or 2 where it must survive a node.
         log_level: of the apps.
         prometheus_url: where KEDA asks for an app's own metrics.
         database_namespace: where the database runs in this cluster; none outside of it.
         cache_namespace: where Redis runs, likewise.
         s3_namespace: where the S3-compatible store runs, likewise.
+        registry_namespace: where the model registry runs.
         mesh_namespace: where istiod runs.
         knative_namespace: where Knative's activator and autoscaler run.
         metrics_namespace: where Prometheus runs.
@@ -51,12 +54,15 @@ class Around:
     s3_endpoint: Input[str] | None = None
     s3_secret: str | None = None
     s3_region: str = "us-east-1"
+    registry_url: str | None = None
+    reload_secret: str | None = None
     replicas: int = 1
     log_level: str = "info"
     prometheus_url: str = "http://prometheus-operated.observability:9090"
     database_namespace: str | None = None
     cache_namespace: str | None = None
     s3_namespace: str | None = None
+    registry_namespace: str = "mlflow"
     mesh_namespace: str = "istio-system"
     knative_namespace: str = "knative-serving"
     metrics_namespace: str = "observability"

@@ -1,10 +1,11 @@
 """What a process of an app is told by its environment, the same on every target."""
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pulumi import Input
+from pulumi import Input, Output
 
 from infra.serving.spec import Model, ServingSpec
 
@@ -23,6 +24,9 @@ class Place:
         stores: artefact stores, in the form of ``MODEL_STORES``.
         need_url: where it finds another app.
         given: variable and value for what a spec may ask for: ``database``, ``objects`` and ``cache``.
+        registry: the model registry, in the form of ``MODEL_STORES``; none where there is none.
+        reload_token_file: file with the token of ``POST /model/reload``; none leaves that off.
+        payload_folder: where payloads are logged; none for standard output, from where a cluster collects logs.
     """
 
     revision: Input[str]
@@ -31,6 +35,9 @@ class Place:
     stores: Input[str]
     need_url: Callable[[str], Input[str]]
     given: Mapping[str, tuple[str, Input[str] | None]]
+    registry: Input[str] | None = None
+    reload_token_file: Input[str] | None = None
+    payload_folder: str | None = None
 
 
 def environment(spec: ServingSpec, model: Model | None, place: Place) -> dict[str, Input[str]]:
@@ -59,7 +66,7 @@ def environment(spec: ServingSpec, model: Model | None, place: Place) -> dict[st
         **{f"{need.replace('-', '_').upper()}_URL": place.need_url(need) for need in spec.needs},
     }
     if model is not None:
-        told |= _model(model, spec.resources.gpu, place.stores)
+        told |= _model(model, spec, place)
     for asked, what in ((spec.database, "database"), (spec.objects, "objects"), (spec.cache.ttl_s > 0, "cache")):
         if asked:
             name, value = place.given[what]
@@ -68,6 +75,11 @@ def environment(spec: ServingSpec, model: Model | None, place: Place) -> dict[st
             told[name] = value
     if spec.cache.ttl_s:
         told["CACHE_TTL_S"] = str(spec.cache.ttl_s)
+    if spec.payloads.sample:
+        told["PAYLOAD_SAMPLE"] = f"{spec.payloads.sample:g}"
+        told["PAYLOAD_TEXT"] = str(spec.payloads.text).lower()
+        if place.payload_folder:
+            told["PAYLOAD_FOLDER"] = place.payload_folder
     return told
 
 
@@ -76,13 +88,25 @@ def cores(spec: ServingSpec) -> int:
     return math.ceil(spec.resources.cpu)
 
 
-def _model(model: Model, gpu: float, stores: Input[str]) -> dict[str, Input[str]]:
+def asks_registry(spec: ServingSpec) -> bool:
+    """Whether an app looks for its model in the registry, too: no other one depends on that to be there."""
+    return spec.model is not None and spec.model.aliased
+
+
+def _model(model: Model, spec: ServingSpec, place: Place) -> dict[str, Input[str]]:
+    stores = place.stores
+    if place.registry is not None and asks_registry(spec):
+        stores = Output.concat(stores, os.pathsep, place.registry)
     told: dict[str, Input[str]] = {
         "MODEL_NAME": model.name,
         "MODEL_VERSION": model.version,
-        "MODEL_DEVICE": "cuda" if gpu else "cpu",
+        "MODEL_DEVICE": "cuda" if spec.resources.gpu else "cpu",
         "MODEL_STORES": stores,
     }
+    if model.also:
+        told["MODEL_ALSO"] = ",".join(model.also)
+    if place.reload_token_file is not None:
+        told["RELOAD_TOKEN_FILE"] = place.reload_token_file
     if model.alternative is not None:
         told["MODEL_ALTERNATIVE"] = f"{model.alternative.name}@{model.alternative.version}"
     return told

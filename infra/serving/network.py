@@ -2,6 +2,7 @@
 
 from infra.kubernetes import Manifest
 from infra.serving.cluster import Around
+from infra.serving.contract import asks_registry
 from infra.serving.pod import PORT, calls
 from infra.serving.ray import METRICS_PORT
 from infra.serving.revision import RAY_PORT, of_app
@@ -15,8 +16,8 @@ METADATA_SERVICE = "169.254.169.254/32"
 """Of the node, in every cloud: a role's rights for whoever asks."""
 PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
 """Where nothing of the internet is, but other people's services may be (RFC 1918, RFC 6598)."""
-POSTGRES, REDIS, HTTPS, S3 = 5432, 6379, 443, 8333
-"""The last is SeaweedFS's."""
+POSTGRES, REDIS, HTTPS, S3, MLFLOW = 5432, 6379, 443, 8333, 5000
+"""The one of S3 is SeaweedFS's."""
 
 
 def render(spec: ServingSpec, around: Around) -> list[Manifest]:
@@ -70,6 +71,8 @@ def _egress(spec: ServingSpec, around: Around) -> list[Manifest]:
         rules.append(_backing(around.cache_namespace, REDIS))
     if spec.model or spec.objects:
         rules.append(_backing(around.s3_namespace, S3 if around.s3_namespace else HTTPS))
+    if around.registry_url and asks_registry(spec):
+        rules.append(_backing(around.registry_namespace, MLFLOW))
     if spec.internet:
         outside = {"ipBlock": {"cidr": "0.0.0.0/0", "except": [METADATA_SERVICE, *PRIVATE]}}
         rules.append({"to": [outside], "ports": _tcp(80, HTTPS)})

@@ -166,6 +166,8 @@ def _environment(spec: ServingSpec, revision: Revision, around: Around) -> dict[
         log_level=around.log_level,
         threads=cores(spec),
         stores=around.models_url,
+        registry=around.registry_url,
+        reload_token_file=f"{files['reload']}/token" if "reload" in files else None,
         need_url=lambda need: f"http://{need}.{around.namespace}",
         given={
             "database": ("DATABASE_URL_FILE", f"{files['database']}/url" if "database" in files else None),
@@ -189,6 +191,7 @@ def _secrets(spec: ServingSpec, around: Around) -> dict[str, Any]:
     wanted = {
         "database": around.database_secret if spec.database else None,
         "redis": around.cache_secret if spec.cache.ttl_s else None,
+        "reload": around.reload_secret if spec.model else None,
         "s3": around.s3_secret if spec.model or spec.objects else None,
     }
     return {name: secret for name, secret in wanted.items() if secret}

@@ -26,6 +26,8 @@ class Surroundings:
         home: the supervisor's ``home``.
         checkout: the project's folder: where processes run and their sources are.
         stores: artefact stores, searched in this order.
+        registry: the model registry, ``mlflow+http://…``, for the apps that name an alias; none where there is none.
+        reload_token_file: file with the token of ``POST /model/reload``; none leaves that off.
         internal_url: where apps reach each other through the gateway, for example ``http://127.0.0.1:8081``; the other
             app's name follows as the path. It stays the same when the other app rolls, so that its callers need not.
         cores: what this machine has.
@@ -33,17 +35,23 @@ class Surroundings:
         database_url: of the app's own database; none for an app that needs none.
         object_store_url: of the app's own objects; none for an app that needs none.
         redis_url_file: file with the URL of Redis; none for an app that keeps no answers.
+        cache: folder that artefacts of distant stores are kept in; the user's own without.
+        payloads: folder for what apps log of their payloads, each in one of its own; standard output without.
     """
 
     home: pulumi.Input[str]
     checkout: Path
-    stores: tuple[Path, ...]
+    stores: tuple[Path | str, ...]
     internal_url: str
     cores: int
     log_level: str = "info"
     database_url: pulumi.Input[str] | None = None
     object_store_url: pulumi.Input[str] | None = None
     redis_url_file: pulumi.Input[str] | None = None
+    cache: Path | None = None
+    payloads: Path | None = None
+    registry: pulumi.Input[str] | None = None
+    reload_token_file: pulumi.Input[str] | None = None
 
 
 def render(spec: ServingSpec, around: Surroundings) -> ProcessArgs:
@@ -120,13 +128,17 @@ def _rendered(spec: ServingSpec, model: Model | None, around: Surroundings) -> P
             "objects": ("OBJECT_STORE_URL", around.object_store_url),
             "cache": ("REDIS_URL_FILE", around.redis_url_file),
         },
+        registry=around.registry,
+        reload_token_file=around.reload_token_file,
+        payload_folder=str(around.payloads / spec.name) if around.payloads else None,
     )
     return ProcessArgs(
         home=around.home,
         command=tuple(sys.executable if part == "python" else part for part in spec.command),
         revision=revision,
         directory=str(around.checkout),
-        environment=environment(spec, model, place),
+        environment=environment(spec, model, place)
+        | ({"MODELSERVE_CACHE": str(around.cache)} if around.cache and model else {}),
         workers=spec.workers,
         ready_timeout_s=spec.ready_timeout_s,
         drain_s=spec.limits.drain_s + EXIT_S,

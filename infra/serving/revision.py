@@ -51,7 +51,7 @@ class Revision:
     @property
     def version(self) -> str:
         """Version of its model, or ``current``; as this machine's gateway tells it."""
-        return self.model.version if self.model else "current"
+        return self.model.label if self.model else "current"
 
     @property
     def selector(self) -> dict[str, str]:

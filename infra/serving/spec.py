@@ -23,18 +23,43 @@ CRON = r"^[0-9*,/-]+( [0-9*,/-]+){4}$"
 SECRET_NAME = re.compile(r"(PASSWORD|SECRET|TOKEN|_KEY)$")
 
 
+VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*$")]
+Alias = Annotated[str, StringConstraints(pattern=r"^@[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
+"""What a model registry calls a version for the time being. Without its sign it is a label of Kubernetes."""
+
+
 class Model(Frozen):
-    """A model in the artefact store.
+    """A model in the artefact store, or in a model registry.
 
     Attributes:
         name: folder of the model in the store.
-        version: folder of the version under it; a version never changes once it is there.
+        version: folder of the version under it; a version never changes once it is there. Or ``@production``: the
+            version that the registry's alias points at when the app starts or is told to reload.
+        also: further versions of it that V2 answers for by name, in the same process.
         alternative: served in its place, and said so, where the store does not have it.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*$")
+    version: VersionName | Alias
+    also: tuple[VersionName, ...] = ()
     alternative: "Model | None" = None
+
+    @property
+    def aliased(self) -> bool:
+        """Whether a registry says which version it is."""
+        return self.version.startswith("@")
+
+    @property
+    def label(self) -> str:
+        """The version, as labels, names and headers can hold it."""
+        return self.version.removeprefix("@")
+
+    @model_validator(mode="after")
+    def _falls_back_on_a_version(self) -> Self:
+        other = self.alternative
+        if other and (other.aliased or other.also or other.alternative):
+            raise ValueError(f"alternative is {other.name} {other.version}; give a name and one version, no alias")
+        return self
 
 
 class Route(Frozen):
@@ -148,6 +173,18 @@ class Cache(Frozen):
     ttl_s: int = Field(default=0, ge=0)
 
 
+class Payloads(Frozen):
+    """What is written down of requests: digests, statistics, labels and scores, as CloudEvents.
+
+    Attributes:
+        sample: share of the requests, 0 to 1; the same of them for stable and for a canary's copies.
+        text: whether texts themselves are, of apps that read texts; pictures never.
+    """
+
+    sample: float = Field(default=0, ge=0, le=1)
+    text: bool = False
+
+
 class ServingSpec(Frozen):
     """One app.
 
@@ -189,7 +226,13 @@ class ServingSpec(Frozen):
     batching: Batching = Batching()
     limits: Limits = Limits()
     cache: Cache = Cache()
+    payloads: Payloads = Payloads()
     traffic: TrafficPolicy = TrafficPolicy()
+
+    @property
+    def version(self) -> str:
+        """What its stable version is called: the model's version, or ``current`` for an app without one."""
+        return self.model.label if self.model else "current"
 
     @property
     def way(self) -> RunsOn:
@@ -228,6 +271,8 @@ class ServingSpec(Frozen):
             raise ValueError("traffic.canary names a model version, but the app has no model")
         if self.cache.ttl_s and self.model is None:
             raise ValueError("cache.ttl_s keeps answers of a model, but the app has no model")
+        if self.payloads.sample and self.model is None:
+            raise ValueError("payloads.sample logs what a model answers, but the app has no model")
         secret = sorted(name for name in self.env if SECRET_NAME.search(name))
         if secret:
             raise ValueError(f"env.{secret[0]} looks like a secret; apps read secrets from mounted files")

@@ -19,7 +19,7 @@ from infra.settings.stack import CHECKOUT, Settings
 from infra.settings.tree import PROJECT, Tree, merge
 from infra.validation import SettingsError
 
-__all__ = ["CHECKOUT", "PROJECT", "Settings", "from_file", "parse", "read", "serving_specs"]
+__all__ = ["CHECKOUT", "PROJECT", "Settings", "from_file", "parse", "read", "serving_specs", "written"]
 
 
 def read() -> Settings:
@@ -37,12 +37,21 @@ def from_file(stack: str) -> Settings:
     Raises:
         SettingsError: there is no such file, or a key or value in it is wrong.
     """
+    return parse(written(stack), stack)
+
+
+def written(stack: str) -> dict[str, str]:
+    """What a stack's file says, as the engine hands it to a program.
+
+    Raises:
+        SettingsError: there is no such file.
+    """
     file = CHECKOUT / f"Pulumi.{stack}.yaml"
     if not file.exists():
         known = ", ".join(sorted(found.name.split(".")[1] for found in CHECKOUT.glob("Pulumi.*.yaml")))
         raise SettingsError(f"There is no {file.name}.\n  Stacks are {known}.")
-    written: Tree = yaml.safe_load(file.read_text()).get("config") or {}
-    return parse({key: value if isinstance(value, str) else json.dumps(value) for key, value in written.items()}, stack)
+    told: Tree = yaml.safe_load(file.read_text()).get("config") or {}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()}
 
 
 def parse(values: Mapping[str, str], stack: str) -> Settings:

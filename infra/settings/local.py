@@ -54,11 +54,23 @@ class Redis(Frozen):
     memory_mib: int = Field(default=128, ge=16)
 
 
+class Mlflow(Frozen):
+    """The tracking server and model registry.
+
+    Attributes:
+        enabled: whether there is one; set-up then installs it, 830 MB.
+        port: where its page and API listen on the loopback address.
+    """
+
+    enabled: bool = False
+    port: PortOrFree = 5000
+
+
 class Models(Frozen):
     """Where artefacts are looked for, before the project's own and the ones that set-up made.
 
     Attributes:
-        stores: folders ``<store>/<model>/<version>/``.
+        stores: folders ``<store>/<model>/<version>/``, ``s3://bucket/prefix`` or ``mlflow+http://host:port``.
     """
 
     stores: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from pydantic import Field
 from infra.serving.traffic import Frozen
 from infra.settings.aws import Aws
 from infra.settings.cluster import Kind, Platform
-from infra.settings.local import Data, Gateway, Models, Postgres, Prometheus, Redis
+from infra.settings.local import Data, Gateway, Mlflow, Models, Postgres, Prometheus, Redis
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -29,6 +29,7 @@ class Settings(Frozen):
     prometheus: Prometheus = Prometheus()
     postgres: Postgres = Postgres()
     redis: Redis = Redis()
+    mlflow: Mlflow = Mlflow()
     models: Models = Models()
     data: Data = Data()
     aws: Aws | None = None

@@ -1,30 +1,23 @@
-"""Builds the ONNX graph of a convolutional classifier from named weights, without a training framework."""
+"""Builds the ONNX graph of a convolutional classifier from named weights."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
+from models import graph
 from models.artefact import Signature, Tensor
 from models.imagenet.weights import Source
-
-OPSET = 20
-IR_VERSION = 9
-"""The pair that ONNX 1.15 defined: old enough for every engine in use."""
 
 CLASSES = 1000
 LABELS = Path(__file__).parent / "labels.txt"
 
 
-class Graph:
+class Graph(graph.Graph):
     """A graph under construction: each method adds a layer to a tensor and returns the name of its output."""
 
     def __init__(self, name: str, weights: Source, size: int) -> None:
-        self._name, self._weights, self._size = name, weights, size
-        self._nodes: list[onnx.NodeProto] = []
-        self._tensors: list[onnx.TensorProto] = []
+        super().__init__(name)
+        self._weights, self._size = weights, size
         self.pixels = "pixels"
 
     def conv(
@@ -59,9 +52,9 @@ class Graph:
         kernel = (self._weights(f"{weight}.weight", shape) * scale[:, None, None, None]).astype(np.float32)
         bias = (beta - mean * scale).astype(np.float32)
         before, after = pads
-        return self._add(
+        return self.op(
             "Conv",
-            [x, self._constant(f"{weight}.weight", kernel), self._constant(f"{weight}.bias", bias)],
+            [x, self.constant(f"{weight}.weight", kernel), self.constant(f"{weight}.bias", bias)],
             kernel_shape=list(shape[2:]),
             strides=[stride, stride],
             pads=[before, before, after, after],
@@ -70,45 +63,27 @@ class Graph:
 
     def relu(self, x: str) -> str:
         """max(x, 0)."""
-        return self._add("Relu", [x])
+        return self.op("Relu", [x])
 
     def relu6(self, x: str) -> str:
         """min(max(x, 0), 6)."""
-        return self._add("Clip", [x, self._constant("0", np.float32(0)), self._constant("6", np.float32(6))])
+        return self.op("Clip", [x, self.constant("0", np.float32(0)), self.constant("6", np.float32(6))])
 
     def add(self, x: str, y: str) -> str:
         """x + y, the end of a residual block."""
-        return self._add("Add", [x, y])
+        return self.op("Add", [x, y])
 
     def max_pool(self, x: str) -> str:
         """The largest of 3 by 3, every second pixel, padded by one."""
-        return self._add("MaxPool", [x], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+        return self.op("MaxPool", [x], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
 
     def classify(self, x: str, layer: str, channels: int) -> bytes:
         """Mean over the pixels and a linear layer; the finished model, checked, as bytes."""
-        pooled = self._add("Flatten", [self._add("GlobalAveragePool", [x])], axis=1)
-        weight = self._constant(f"{layer}.weight", self._weights(f"{layer}.weight", (CLASSES, channels)))
-        bias = self._constant(f"{layer}.bias", self._weights(f"{layer}.bias", (CLASSES,)))
-        self._nodes.append(helper.make_node("Gemm", [pooled, weight, bias], ["logits"], transB=1))
-        (pixels,), (logits,) = signature(self._size).inputs, signature(self._size).outputs
-        model = helper.make_model(
-            helper.make_graph(self._nodes, self._name, [_value(pixels)], [_value(logits)], self._tensors),
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-            producer_name="modelserve",
-        )
-        onnx.checker.check_model(model, full_check=True)
-        return model.SerializeToString()
-
-    def _add(self, operator: str, inputs: list[str], **attributes: Any) -> str:  # noqa: ANN401 - ONNX takes many kinds
-        output = f"{operator}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, inputs, [output], **attributes))
-        return output
-
-    def _constant(self, name: str, value: np.ndarray | np.float32) -> str:
-        if all(tensor.name != name for tensor in self._tensors):
-            self._tensors.append(numpy_helper.from_array(np.asarray(value), name))
-        return name
+        pooled = self.op("Flatten", [self.op("GlobalAveragePool", [x])], axis=1)
+        weight = self.constant(f"{layer}.weight", self._weights(f"{layer}.weight", (CLASSES, channels)))
+        bias = self.constant(f"{layer}.bias", self._weights(f"{layer}.bias", (CLASSES,)))
+        self.op("Gemm", [pooled, weight, bias], transB=1)
+        return self.finish(signature(self._size))
 
 
 def signature(size: int) -> Signature:
@@ -122,7 +97,3 @@ def signature(size: int) -> Signature:
 def files(model: bytes) -> dict[str, bytes | Path]:
     """What lies in the artefact's folder."""
     return {"model.onnx": model, "labels.txt": LABELS}
-
-
-def _value(tensor: Tensor) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, list(tensor.shape))

@@ -1,9 +1,12 @@
 """Where a network's weights come from: a published file, checked by name and shape, or a random generator."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 Weights = npt.NDArray[np.float32]
 Source = Callable[[str, tuple[int, ...]], Weights]
@@ -32,6 +35,25 @@ def state(tensors: Mapping[str, Weights], network: str) -> Source:
         return np.asarray(found, np.float32)
 
     return take
+
+
+def published(file: Path, network: str) -> Source:
+    """A published ``.safetensors`` file.
+
+    Raises:
+        WeightsError: it is none, or cut short.
+    """
+    try:
+        tensors = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{file}: not a whole safetensors file: {error}.\n  Fetch it again.") from error
+    return state({_modern(name): tensor for name, tensor in tensors.items()}, network)
+
+
+def _modern(name: str) -> str:
+    """Checkpoints that began in TensorFlow name the parts of a normalisation as papers do."""
+    layer, dot, part = name.rpartition(".")
+    return layer + dot + {"gamma": "weight", "beta": "bias"}.get(part, part)
 
 
 def he_normal(seed: int) -> Source:

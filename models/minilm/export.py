@@ -2,18 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
 
 from models.artefact import Artefact, Signature, Tensor
+from models.bert import export
+from models.bert.export import Logits
 from models.minilm.encoder import PROVENANCE, published
 from models.minilm.text import WordPieces
-
-Logits = Callable[[Mapping[str, NDArray[Any]]], NDArray[np.float32]]
-"""The graph's answer to its inputs by name."""
 
 INPUTS = tuple(
     Tensor(name, "INT64", ("batch", "sequence")) for name in ("input_ids", "attention_mask", "token_type_ids")
@@ -44,21 +38,13 @@ def write(
         EncoderError: the installed encoder is not the published one.
         ArtefactError: the folder exists already.
     """
-    tokenizer = published("tokenizer.json")
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-
-    def logits(inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        return np.asarray(session.run(["logits"], dict(inputs))[0])
-
-    return Artefact.write(
+    return export.write(
         folder,
-        {"model.onnx": graph, "tokenizer.json": tokenizer, "labels.txt": ("\n".join(labels) + "\n").encode()},
-        format="onnx",
+        graph,
+        labels,
+        signature,
+        measure,
+        tokenizer=published("tokenizer.json"),
         license="Apache-2.0",
         provenance=f"{PROVENANCE}, with adapters and a head trained on {trained_on}",
-        made_by="python -m models.fetch",
-        signature=signature,
-        preprocess={"tokenizer": "tokenizer.json"},
-        labels="labels.txt",
-        metrics=dict(measure(logits, WordPieces.of(tokenizer))),
     )

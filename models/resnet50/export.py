@@ -3,15 +3,12 @@
 import sys
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
-
 from models.artefact import Artefact
 from models.imagenet import graph
 from models.imagenet.graph import Graph
 from models.imagenet.preprocess import Preprocess
-from models.imagenet.weights import Source, WeightsError, he_normal, state
-from models.resnet50 import NAME, REPOSITORY, WEIGHTS
+from models.imagenet.weights import Source, he_normal, published
+from models.resnet50 import NAME, PUBLISHED
 
 # As torchvision evaluated them: shorter side to 256, centre 224, mean and deviation of ImageNet.
 PREPROCESS = Preprocess(
@@ -54,27 +51,21 @@ def _block(net: Graph, x: str, at: str, channels: int, width: int, stride: int) 
     return net.relu(net.add(y, x))
 
 
-def make(folder: Path, weights: Path, source: str) -> Artefact:
+def make(folder: Path, files: Path, source: str) -> Artefact:
     """The artefact in ``<store>/resnet50/1.0.0/``.
 
     Args:
         folder: where.
-        weights: the published ``model.safetensors``.
+        files: the folder with the published ``model.safetensors``.
         source: where that came from, for the provenance.
 
     Raises:
         WeightsError: the file is no safetensors file, cut short, or of another network.
         ArtefactError: the folder exists already.
     """
-    try:
-        tensors = load_file(weights)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"{weights}: not a whole safetensors file: {error}.\n  Fetch {REPOSITORY} {WEIGHTS} again."
-        ) from error
     return _write(
         folder,
-        state(tensors, "ResNet50"),
+        published(files / PUBLISHED.files[0], "ResNet50"),
         provenance=f"{source}, trained on ImageNet (ILSVRC2012)",
         made_by="python -m models.fetch",
         # As torchvision published them; not measured here.

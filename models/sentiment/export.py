@@ -7,6 +7,7 @@ from onnx import helper
 from safetensors.numpy import load_file
 
 from models.artefact import Artefact, Signature, Tensor
+from models.bert.export import Logits
 from models.minilm import export
 from models.minilm.encoder import LAYERS, Encoder
 from models.minilm.text import WordPieces
@@ -53,7 +54,7 @@ def make(folder: Path) -> Artefact:
     return export.write(folder, network(), LABELS, SIGNATURE, measure, trained_on="sentences written for it")
 
 
-def measure(run: export.Logits, pieces: WordPieces) -> dict[str, float]:
+def measure(run: Logits, pieces: WordPieces) -> dict[str, float]:
     """Accuracy on the held-out sentences, and how many there are."""
     texts, labels = holdout()
     found = probabilities(run, pieces, [pieces.split(text) for text in texts])

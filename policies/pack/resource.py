@@ -6,7 +6,7 @@ there with ``not`` (an unknown value is true) and for what must not be with ``is
 itself), so that what is not known yet never counts against anybody. ``pulumi up`` asks again, with everything known.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -60,6 +60,11 @@ def each(value: Any, *path: str) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
+def is_one_of(typ: str, patterns: Iterable[str]) -> bool:
+    """Whether a type is one of these; ``*`` stands for anything."""
+    return any(fnmatchcase(typ, pattern) for pattern in patterns)
+
+
 @dataclass(frozen=True)
 class Resource:
     """One resource.
@@ -104,7 +109,7 @@ class Resource:
 
     def isa(self, *patterns: str) -> bool:
         """Whether its type is one of these; ``*`` stands for anything, as in an API's versions."""
-        return any(fnmatchcase(self.type, pattern) for pattern in patterns)
+        return is_one_of(self.type, patterns)
 
 
 class Stack:

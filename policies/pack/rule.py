@@ -14,7 +14,7 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-from pack.resource import Resource, Stack, judged, of_stack
+from pack.resource import Resource, Stack, is_one_of, judged, of_stack
 
 Schema = Mapping[str, dict[str, Any]]
 Faults = Iterator[str]
@@ -38,15 +38,13 @@ def rule(
 
     def make(find: Callable[[Resource], Faults]) -> ResourceValidationPolicy:
         def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-            resource = judged(args)
-            if not resource.isa(*types):
+            if not is_one_of(args.resource_type, types):
                 args.not_applicable()
-            for fault in find(resource):
+            for fault in find(judged(args)):
                 report(fault, None)
 
         def remediate(args: ResourceValidationArgs) -> Mapping[str, Any] | None:
-            resource = judged(args)
-            changes = remedy(resource) if remedy and resource.isa(*types) else {}
+            changes = remedy(judged(args)) if remedy and is_one_of(args.resource_type, types) else {}
             for path, value in changes.items():
                 _put(args.props, path, value)
             return args.props if changes else None

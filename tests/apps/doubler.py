@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,8 @@ class Doubler:
 
     def decode(self, value: object) -> float:
         if isinstance(value, str | bytes | int | float):
-            return float(value)
+            with suppress(ValueError, OverflowError):
+                return float(value)
         raise Problem(422, "no-number", f"{value!r} is no number.")
 
     def predict(self, batch: Sequence[float]) -> list[float]:

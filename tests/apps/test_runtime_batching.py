@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -47,18 +47,18 @@ class Model:
         self.turn.release()
 
 
-@contextmanager
-def batching(model: Callable[[Sequence[int]], Sequence[int]], **limits: Any) -> Any:
+@asynccontextmanager
+async def batching(model: Callable[[Sequence[int]], Sequence[int]], **limits: Any) -> Any:
     batcher = Batcher(
         decode, model, ModelMetrics(CollectorRegistry()), **{"max_batch": 4, "max_delay_s": 0, "capacity": 8} | limits
     )
     yield batcher
-    batcher.close()
+    await batcher.close()
 
 
 async def test_one_instance_runs_at_once_and_alone() -> None:
     model = Model()
-    with batching(model) as batcher:
+    async with batching(model) as batcher:
         assert (await batcher.submit([3])[0]).result == 6
     assert model.batches == [[3]]
 
@@ -66,7 +66,7 @@ async def test_one_instance_runs_at_once_and_alone() -> None:
 async def test_what_waits_while_the_model_is_busy_runs_together_next() -> None:
     model = Model()
     model.held = True
-    with batching(model) as batcher:
+    async with batching(model) as batcher:
         first = batcher.submit([1])
         await model.taken()
         rest = batcher.submit([2, 3, 4, 5, 6])
@@ -78,20 +78,20 @@ async def test_what_waits_while_the_model_is_busy_runs_together_next() -> None:
 
 async def test_a_delay_gathers_a_full_batch_and_then_waits_no_longer() -> None:
     model = Model()
-    with batching(model, max_batch=3, max_delay_s=60) as batcher:
+    async with batching(model, max_batch=3, max_delay_s=60) as batcher:
         await asyncio.gather(*batcher.submit([1, 2, 3]))
     assert model.batches == [[1, 2, 3]]
 
 
 async def test_a_delay_ends_with_a_batch_that_is_not_full() -> None:
-    with batching(Model(), max_delay_s=0.001) as batcher:
+    async with batching(Model(), max_delay_s=0.001) as batcher:
         assert (await batcher.submit([1])[0]).result == 2
 
 
 async def test_a_full_queue_refuses_at_once() -> None:
     model = Model()
     model.held = True
-    with batching(model, capacity=2) as batcher:
+    async with batching(model, capacity=2) as batcher:
         running = batcher.submit([1])
         await model.taken()
         waiting = batcher.submit([2, 3])
@@ -104,7 +104,7 @@ async def test_a_full_queue_refuses_at_once() -> None:
 
 
 async def test_a_request_gets_room_for_all_of_its_instances_or_for_none() -> None:
-    with batching(Model(), capacity=2) as batcher:
+    async with batching(Model(), capacity=2) as batcher:
         with pytest.raises(QueueFull):
             batcher.submit([1, 2, 3])
         assert batcher.waiting == 0
@@ -112,7 +112,7 @@ async def test_a_request_gets_room_for_all_of_its_instances_or_for_none() -> Non
 
 async def test_what_cannot_be_decoded_fails_alone_and_gives_its_place_back() -> None:
     model = Model()
-    with batching(model, capacity=2) as batcher:
+    async with batching(model, capacity=2) as batcher:
         bad, good = batcher.submit(["no number", 2])
         with pytest.raises(ValueError, match="no number"):
             await bad
@@ -124,7 +124,7 @@ async def test_what_cannot_be_decoded_fails_alone_and_gives_its_place_back() -> 
 async def test_a_caller_who_gave_up_never_reaches_the_model() -> None:
     model = Model()
     model.held = True
-    with batching(model) as batcher:
+    async with batching(model) as batcher:
         first = batcher.submit([1])
         await model.taken()
         gone, stays = batcher.submit([2, 3])
@@ -139,7 +139,7 @@ async def test_a_caller_who_gave_up_never_reaches_the_model() -> None:
 async def test_a_batch_that_everybody_left_is_not_run() -> None:
     model = Model()
     model.held = True
-    with batching(model) as batcher:
+    async with batching(model) as batcher:
         first = batcher.submit([1])
         await model.taken()
         batcher.submit([2])[0].cancel()
@@ -152,7 +152,7 @@ async def test_a_batch_that_everybody_left_is_not_run() -> None:
 async def test_one_bad_instance_does_not_fail_its_neighbours() -> None:
     model = Model()
     model.held = True
-    with batching(model) as batcher:
+    async with batching(model) as batcher:
         first = batcher.submit([1])
         await model.taken()
         good, bad, fine = batcher.submit([2, 13, 4])
@@ -164,7 +164,7 @@ async def test_one_bad_instance_does_not_fail_its_neighbours() -> None:
 
 
 async def test_the_worker_survives_whatever_the_model_raises() -> None:
-    with batching(Model()) as batcher:
+    async with batching(Model()) as batcher:
         with pytest.raises(ValueError, match="thirteen"):
             await batcher.submit([13])[0]
         assert batcher.alive
@@ -172,12 +172,13 @@ async def test_the_worker_survives_whatever_the_model_raises() -> None:
 
 
 async def test_a_model_that_loses_an_instance_is_an_error_and_not_a_mixed_up_answer() -> None:
-    with batching(lambda batch: list(batch)[1:]) as batcher, pytest.raises(RuntimeError, match="answered 0 of 1"):
-        await batcher.submit([1])[0]
+    async with batching(lambda batch: list(batch)[1:]) as batcher:
+        with pytest.raises(RuntimeError, match="answered 0 of 1"):
+            await batcher.submit([1])[0]
 
 
 async def test_closing_runs_what_was_submitted() -> None:
-    with batching(Model()) as batcher:
+    async with batching(Model()) as batcher:
         answers = batcher.submit([1, 2])
     assert [(await answer).result for answer in answers] == [2, 4]
     assert not batcher.alive

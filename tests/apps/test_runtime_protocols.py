@@ -70,7 +70,7 @@ async def test_v1_says_what_is_wrong(client: httpx.AsyncClient, body: object, st
     assert said in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"instances": [NaN]}', b'{"instances": ' + b"[" * 100_000, b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{", b'{"instances": [NaN]}', b'{"instances": ' + b"[" * 50_000, b"\xff"])
 @pytest.mark.parametrize("path", [V1, V2])
 async def test_a_body_that_is_no_json_is_a_400(client: httpx.AsyncClient, path: str, content: bytes) -> None:
     answer = await client.post(path, content=content, headers={"content-type": "application/json"})

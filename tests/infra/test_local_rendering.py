@@ -9,6 +9,7 @@ import pytest
 
 from infra.serving.process import Surroundings, render, render_canary, source_digest
 from infra.serving.spec import ServingSpec
+from tests.recorder import Recorder
 
 MODEL = {"name": "resnet50", "version": "1.0.0", "alternative": {"name": "lite0", "version": "2.0.0"}}
 
@@ -100,6 +101,26 @@ def test_a_cache_that_nobody_gives_is_refused(around: Surroundings) -> None:
         render(spec(cache={"ttl_s": 60}), around)
 
 
+def test_payloads_are_logged_by_who_was_told_to_alone(around: Surroundings) -> None:
+    given = replace(around, payloads=Path("/home/log/payloads"))
+    told = render(spec(payloads={"sample": 0.1}), given).environment
+    logs = {name: value for name, value in told.items() if name.startswith("PAYLOAD")}
+    assert logs == {"PAYLOAD_SAMPLE": "0.1", "PAYLOAD_TEXT": "false", "PAYLOAD_FOLDER": "/home/log/payloads/app"}
+    assert not any(name.startswith("PAYLOAD") for name in render(spec(), given).environment)
+
+
+def test_a_canary_logs_what_stable_logs(around: Surroundings) -> None:
+    mirrored = spec(payloads={"sample": 0.1}, traffic={"canary": {"version": "1.1.0", "mirror": 100}})
+    stable, canary = render(mirrored, around), render_canary(mirrored, around)
+    assert canary is not None
+    assert stable.environment["PAYLOAD_SAMPLE"] == canary.environment["PAYLOAD_SAMPLE"]
+
+
+def test_payloads_of_an_app_without_a_model_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"payloads\.sample logs what a model answers"):
+        spec(model=None, payloads={"sample": 1})
+
+
 def test_an_app_that_is_only_an_image_is_refused(around: Surroundings) -> None:
     with pytest.raises(ValueError, match="gives no command"):
         render(spec(command=None, image="registry/app:1"), around)
@@ -162,3 +183,17 @@ def test_an_edit_of_anything_else_is_not(checkout: Path, file: str) -> None:
     (checkout / file).parent.mkdir(parents=True, exist_ok=True)
     (checkout / file).write_text("second")
     assert source_digest(checkout, spec()) == before
+
+
+def test_a_registry_and_a_token_are_told_to_who_needs_them(around: Surroundings) -> None:
+    around = replace(around, registry="mlflow+http://127.0.0.1:5000", reload_token_file="/secrets/reload.token")
+    road = render(
+        spec(model={"name": "road", "version": "@production", "also": ["1.0.0", "1.1.0"]}), around
+    ).environment
+    assert road["MODEL_VERSION"] == "@production"
+    assert road["MODEL_ALSO"] == "1.0.0,1.1.0"
+    assert Recorder().run(lambda: road["MODEL_STORES"]) == "/stores/a:/stores/b:mlflow+http://127.0.0.1:5000"  # type: ignore[arg-type,return-value]
+    other = render(spec(), around).environment
+    assert other["MODEL_STORES"] == "/stores/a:/stores/b"
+    assert road["RELOAD_TOKEN_FILE"] == other["RELOAD_TOKEN_FILE"] == "/secrets/reload.token"
+    assert "RELOAD_TOKEN_FILE" not in render(spec(model=None), around).environment

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers import aws, random, sdk
+from tests.providers import aws, random, schema, sdk
 from tests.providers.kept import Cloud
 from tests.providers.server import CLOUD, UNKNOWN, FailedError, RefusedError, Resource
 
@@ -95,3 +95,14 @@ def test_a_bucket_goes_with_what_is_in_it_or_not_at_all(
     with nullcontext() if force else pytest.raises(FailedError, match="BucketNotEmpty"):
         provider.delete(bucket, inputs, outputs)
     assert len(list(Cloud(tmp_path).things())) == (0 if force else 2)
+
+
+def test_a_type_is_told_again_without_importing_the_sdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELSERVE_CACHE", str(tmp_path))
+    schema.of.cache_clear()
+    derived = schema.of(CLUSTER)
+    schema.of.cache_clear()
+    monkeypatch.setattr(schema.sdk, "resource_class", lambda token: pytest.fail(f"asked the SDK for {token}"))
+    assert derived
+    assert schema.of(CLUSTER) == derived
+    schema.of.cache_clear()

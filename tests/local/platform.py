@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 
 from infra.local.ports import is_free
 from infra.settings import CHECKOUT
+from tests.checkout import clone
 
 UP_S = 120
 """A first ``up`` takes about ten seconds; a machine busy with other tests several times that."""
@@ -30,29 +30,10 @@ class Platform:
     def __init__(self, root: Path, gateway_port: int, prometheus_port: int) -> None:
         self.root = root
         self.gateway = f"http://127.0.0.1:{gateway_port}"
-        self._clone()
+        clone(root)
         self.configure("gateway.port", gateway_port)
         self.configure("prometheus.port", prometheus_port)
         self.environment = self._set_up()
-
-    def _clone(self) -> None:
-        """Everything that Git has or would take, as it is now; the environment is shared."""
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=CHECKOUT,
-            capture_output=True,
-            check=True,
-        )
-        for name in filter(None, listed.stdout.decode().split("\0")):
-            if (CHECKOUT / name).is_file():
-                (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(CHECKOUT / name, self.root / name)
-        (self.root / ".venv").symlink_to(CHECKOUT / ".venv")
-        # The salt belongs to the passphrase of the checkout that the engine wrote it into.
-        file = self.root / "Pulumi.local.yaml"
-        told = yaml.safe_load(file.read_text())
-        told.pop("encryptionsalt", None)
-        file.write_text(yaml.safe_dump(told))
 
     def _set_up(self) -> dict[str, str]:
         """What ``make setup`` does beyond installing; the variables of ``make env``."""

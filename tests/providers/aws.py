@@ -3,14 +3,15 @@
 import json
 import os
 import secrets
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.infra.aws.cloud import OUTPUTS
 from tests.providers import sdk
 from tests.providers.kept import Cloud, Kept
+from tests.providers.schema import Object, Type
 from tests.providers.server import CLOUD, UNKNOWN, Diff, FailedError, Properties, RefusedError, Resource, changed
 
 ACCOUNT = "123456789012"
@@ -141,9 +142,11 @@ class Provider(Kept):
         answers = self._answers(resource, inputs)
         if preview:
             answers = _unknown(answers)
-        made = sdk.resource_class(resource.type)
-        tags = {"tagsAll": {**self._tags, **(inputs.get("tags") or {})}} if "tags" in sdk.inputs(resource.type) else {}
-        return _merged(_filled(inputs, made, resource.name, preview) | tags, answers)
+        taggable = "tags" in sdk.inputs(resource.type)
+        tags = {"tagsAll": {**self._tags, **(inputs.get("tags") or {})}} if taggable else {}
+        promised = Promised(sdk.known(resource.type).objects, resource.name, preview)
+        filled = promised.beside(inputs, {"object": sdk.known(resource.type).outputs})
+        return _merged(filled | tags, answers)
 
     def delete(self, resource: Resource, inputs: Properties, outputs: Properties) -> None:
         if resource.type == BUCKET:
@@ -167,7 +170,7 @@ class Provider(Kept):
 
     def _answers(self, resource: Resource, inputs: Properties) -> Properties:
         answers: Properties = {}
-        made = sdk.outputs(sdk.resource_class(resource.type))
+        made = sdk.outputs(resource.type)
         if "arn" in made:
             is_arn = resource.id.startswith("arn:")
             answers["arn"] = resource.id if is_arn else self._arn(resource.type, resource.id or resource.name)
@@ -205,33 +208,48 @@ def _at(path: str, properties: Any) -> Any:
     return properties
 
 
-def _filled(given: Any, typ: Any, name: str, preview: bool) -> Any:
-    """Inputs with the outputs beside them that the SDK's types promise, in nested objects too."""
-    if typing.get_origin(typ) is Sequence and isinstance(given, list):
-        return [_filled(one, typing.get_args(typ)[0], name, preview) for one in given]
-    if not isinstance(given, dict) or not isinstance(typ, type):
-        return given
-    filled = dict(given)
-    for output, (of_type, always) in sdk.outputs(typ).items():
-        if output in given:
-            filled[output] = _filled(given[output], of_type, name, preview)
-        elif always:
-            filled[output] = UNKNOWN if preview else _plausible(f"{name}-{output}", of_type)
-    return filled
+@dataclass(frozen=True)
+class Promised:
+    """What the SDK's types promise of a resource.
+
+    Attributes:
+        objects: the types by name.
+        name: of the resource.
+        preview: nothing is known yet.
+    """
+
+    objects: Mapping[str, Object]
+    name: str
+    preview: bool
+
+    def beside(self, given: Any, typ: Type) -> Any:
+        """Inputs with the outputs beside them, in nested objects too."""
+        kind, of = _parts(typ)
+        if kind == "list" and isinstance(given, list):
+            return [self.beside(one, of) for one in given]
+        if kind != "object" or not isinstance(given, dict):
+            return given
+        filled = dict(given)
+        for output, of_type in self.objects[of].properties.items():
+            if output in given:
+                filled[output] = self.beside(given[output], of_type)
+            elif output in self.objects[of].required:
+                filled[output] = UNKNOWN if self.preview else self._plausible(f"{self.name}-{output}", of_type)
+        return filled
+
+    def _plausible(self, name: str, typ: Type) -> Any:
+        kind, of = _parts(typ)
+        if kind != "object":
+            return {"str": name, "int": 1, "float": 1, "bool": False, "list": []}.get(kind, {})
+        known = self.objects[of]
+        return {output: self._plausible(name, known.properties[output]) for output in known.required}
 
 
-def _plausible(name: str, typ: Any) -> Any:
-    if typ is str:
-        return name
-    if typ in (int, float):
-        return 1
-    if typ is bool:
-        return False
-    if typing.get_origin(typ) is Sequence:
-        return []
-    if typing.get_origin(typ) is Mapping:
-        return {}
-    return {output: _plausible(name, of_type) for output, (of_type, always) in sdk.outputs(typ).items() if always}
+def _parts(typ: Type) -> tuple[str, Any]:
+    if isinstance(typ, str):
+        return typ, None
+    (part,) = typ.items()
+    return part
 
 
 def _unknown(value: Any) -> Any:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from infra.serving.envoy import clusters, files, quota, routes
 from infra.serving.envoy.app import App, Revision
 from infra.serving.envoy.bootstrap import bootstrap
+from infra.serving.index import index
 from infra.serving.spec import Route
 from infra.serving.traffic import Canary, OutlierEjection, RateLimit, Retries, TrafficPolicy
 
@@ -76,12 +77,13 @@ def test_the_index_and_the_404_come_last() -> None:
 
 
 def test_docs_are_only_promised_where_the_app_has_them() -> None:
-    shown = routes.index((app("own", ("/own/",)), app("moved", ("/moved/",), rewrite="/moved/")))["apps"]
+    shown = index([(app("own", ("/own/",)), "1"), (app("moved", ("/moved/",), rewrite="/moved/"), "1")])["apps"]
     assert {each["name"]: each["docs"] for each in shown} == {"own": "/own/docs", "moved": None}
 
 
 def test_an_internal_app_is_not_in_the_index() -> None:
-    assert routes.index((app(prefixes=()),)) == {"apps": []}
+    listed = all_routes(app(prefixes=()))[-2]["direct_response"]["body"]["inline_string"]
+    assert json.loads(listed) == {"apps": []}
 
 
 def test_the_canary_takes_its_share_and_stable_the_rest() -> None:
@@ -229,7 +231,7 @@ def test_the_admin_interface_is_the_owners_alone_and_cannot_end_envoy() -> None:
 def test_connections_and_memory_have_a_limit() -> None:
     told = bootstrap(PurePath("/gateway"), PurePath("/gateway.sock"), 8080, 8081)["overload_manager"]
     monitors = {each["name"].rpartition(".")[2]: each["typed_config"] for each in told["resource_monitors"]}
-    assert monitors["global_downstream_max_connections"]["max_active_downstream_connections"] == 1024
+    assert monitors["global_downstream_max_connections"]["max_active_downstream_connections"] == 16_384
     assert monitors["fixed_heap"]["max_heap_size_bytes"] == 512 * 1024 * 1024
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from models import fetch
+from models import efficientnet_lite0, fetch, hub
 from models.artefact import Artefact
-from models.efficientnet_lite0 import export as efficientnet_lite0
+from models.efficientnet_lite0 import export
 from models.imagenet.graph import signature
 from models.resnet50 import export as resnet50
 
@@ -21,16 +21,17 @@ WEIGHTS = "timm/resnet50.tv_in1k/model.safetensors"
 @pytest.fixture(scope="module")
 def lite0(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "efficientnet_lite0" / "1.0.0"
-    efficientnet_lite0.make(folder)
+    export.make(folder)
     return folder
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lite0: Path) -> Path:
-    """A cache that has EfficientNet-Lite0 already, and a hub that does not answer."""
+    """A cache that has EfficientNet-Lite0 already, all that is made here; and a hub that does not answer."""
+    monkeypatch.setattr(fetch, "OURS", (efficientnet_lite0,))
     monkeypatch.setenv("MODELSERVE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv(fetch.MIRROR, raising=False)
-    monkeypatch.setattr(fetch, "_hub_answers", lambda: False)
+    monkeypatch.delenv(hub.MIRROR, raising=False)
+    monkeypatch.setattr(hub, "_hub_answers", lambda _: False)
     shutil.copytree(lite0, tmp_path / "cache/artefacts/efficientnet_lite0/1.0.0")
     return tmp_path / "cache"
 
@@ -63,6 +64,8 @@ def test_without_a_hub_one_line_says_what_serves_and_how_to_give_a_mirror(
     assert fetch.main() == 0
     said = capsys.readouterr().out
     assert "the hub cannot be reached, so the classifier serves efficientnet_lite0" in said
+    assert "distilbert_sst2 1.0.0: the hub did not answer within the last day" in said
+    assert "so the ner app serves minilm_ner" in said
     assert f"folder with {WEIGHTS}: MODELSERVE_MIRROR=/folder python -m models.fetch" in said
 
 
@@ -70,7 +73,7 @@ def test_a_hub_that_did_not_answer_is_not_asked_again_the_same_day(
     cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fetch.main()
-    monkeypatch.setattr(fetch, "_hub_answers", lambda: pytest.fail("asked again"))
+    monkeypatch.setattr(hub, "_hub_answers", lambda _: pytest.fail("asked again"))
     assert fetch.main() == 0
     assert f"remove {cache / 'hub-unreachable'} to ask again" in capsys.readouterr().out
 
@@ -79,7 +82,7 @@ def test_it_is_asked_again_a_day_later(cache: Path, monkeypatch: pytest.MonkeyPa
     fetch.main()
     os.utime(cache / "hub-unreachable", (0, 0))
     asked: list[bool] = []
-    monkeypatch.setattr(fetch, "_hub_answers", lambda: bool(asked.append(True)))
+    monkeypatch.setattr(hub, "_hub_answers", lambda _: bool(asked.append(True)))
     fetch.main()
     assert asked == [True]
 
@@ -87,7 +90,7 @@ def test_it_is_asked_again_a_day_later(cache: Path, monkeypatch: pytest.MonkeyPa
 def test_a_mirror_given_later_is_picked_up(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetch.main()
     artefact(tmp_path / "mirror/resnet50/1.0.0")
-    monkeypatch.setenv(fetch.MIRROR, str(tmp_path / "mirror"))
+    monkeypatch.setenv(hub.MIRROR, str(tmp_path / "mirror"))
     assert fetch.main() == 0
     assert Artefact.load(cache / "artefacts/resnet50/1.0.0").provenance == "a test"
 
@@ -99,23 +102,23 @@ def test_a_mirror_of_the_hub_is_turned_into_an_artefact(
     (tmp_path / WEIGHTS).write_bytes(b"weights")
     made: list[tuple[Path, str]] = []
 
-    def make(folder: Path, weights: Path, source: str) -> Artefact:
-        made.append((weights, source))
+    def make(folder: Path, files: Path, source: str) -> Artefact:
+        made.append((files, source))
         return Artefact.load(artefact(folder))
 
     monkeypatch.setattr(resnet50, "make", make)
-    monkeypatch.setenv(fetch.MIRROR, str(tmp_path))
+    monkeypatch.setenv(hub.MIRROR, str(tmp_path))
     assert fetch.main() == 0
-    assert made == [(tmp_path / WEIGHTS, "timm/resnet50.tv_in1k from a mirror")]
+    assert made == [((tmp_path / WEIGHTS).parent, "timm/resnet50.tv_in1k from a mirror")]
 
 
 def test_an_empty_mirror_is_named_and_the_hub_is_left_alone(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(fetch, "_hub_answers", lambda: pytest.fail("asked the hub"))
-    monkeypatch.setenv(fetch.MIRROR, str(tmp_path / "none"))
+    monkeypatch.setattr(hub, "_hub_answers", lambda _: pytest.fail("asked the hub"))
+    monkeypatch.setenv(hub.MIRROR, str(tmp_path / "none"))
     assert fetch.main() == 0
-    assert f"{fetch.MIRROR}={tmp_path / 'none'} has neither {WEIGHTS} nor resnet50/1.0.0/" in capsys.readouterr().out
+    assert f"{hub.MIRROR}={tmp_path / 'none'} has neither {WEIGHTS} nor resnet50/1.0.0/" in capsys.readouterr().out
 
 
 def test_wrong_weights_in_a_mirror_fail_set_up_with_a_reason(
@@ -123,7 +126,7 @@ def test_wrong_weights_in_a_mirror_fail_set_up_with_a_reason(
 ) -> None:
     (tmp_path / WEIGHTS).parent.mkdir(parents=True)
     save_file({"fc.bias": np.zeros((10,), np.float32)}, tmp_path / WEIGHTS)
-    monkeypatch.setenv(fetch.MIRROR, str(tmp_path))
+    monkeypatch.setenv(hub.MIRROR, str(tmp_path))
     assert fetch.main() == 1
     assert "they are not ResNet50's" in capsys.readouterr().err
 
@@ -133,15 +136,16 @@ def test_the_hub_s_commit_becomes_part_of_the_provenance(
 ) -> None:
     sources: list[str] = []
 
-    def make(folder: Path, weights: Path, source: str) -> Artefact:
+    def make(folder: Path, files: Path, source: str) -> Artefact:
         sources.append(source)
         return Artefact.load(artefact(folder))
 
-    def download(repository: str, file: str, cache_dir: Path) -> str:
-        return f"{cache_dir}/models--x/snapshots/c0ffee/{file}"
+    def download(repository: str, allow_patterns: list[str], cache_dir: Path) -> str:
+        return f"{cache_dir}/models--x/snapshots/c0ffee"
 
-    monkeypatch.setattr(fetch, "_hub_answers", lambda: True)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(hub, "_hub_answers", lambda _: True)
+    monkeypatch.setattr(fetch, "PUBLISHED", fetch.PUBLISHED[:1])
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     monkeypatch.setattr(resnet50, "make", make)
     assert fetch.main() == 0
     assert sources == ["timm/resnet50.tv_in1k at commit c0ffee"]

@@ -35,7 +35,7 @@ def test_it_has_as_many_parameters_as_were_published(model: bytes) -> None:
 def test_weights_of_another_network_are_refused_by_the_first_that_is_missing(tmp_path: Path) -> None:
     save_file({"features.0.weight": np.zeros((1,), np.float32)}, tmp_path / "model.safetensors")
     with pytest.raises(WeightsError, match=r"no bn1.weight \(64,\): they are not ResNet50's"):
-        export.make(tmp_path / "resnet50" / "1.0.0", tmp_path / "model.safetensors", source="a test")
+        export.make(tmp_path / "resnet50" / "1.0.0", tmp_path, source="a test")
 
 
 def test_weights_cut_short_are_refused_and_nothing_is_made(tmp_path: Path) -> None:
@@ -43,5 +43,5 @@ def test_weights_cut_short_are_refused_and_nothing_is_made(tmp_path: Path) -> No
     save_file({"bn1.weight": np.zeros((64,), np.float32)}, file)
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(WeightsError, match=r"not a whole safetensors file.*\n.*again"):
-        export.make(tmp_path / "resnet50" / "1.0.0", file, source="a test")
+        export.make(tmp_path / "resnet50" / "1.0.0", tmp_path, source="a test")
     assert not (tmp_path / "resnet50" / "1.0.0").exists()

@@ -6,6 +6,7 @@ import pydantic_core
 from fastapi import Request
 from starlette.responses import JSONResponse
 
+from apps.runtime.limits import check_containers, containers
 from apps.runtime.problems import Problem
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -46,6 +47,7 @@ async def read_with_tensors(request: Request) -> tuple[dict[str, Any], memoryvie
     if not 0 < length <= len(content):
         text = f"{HEADER_LENGTH} is {shown(announced)}; it must be 1 to {len(content)}, the length of the body."
         raise Problem(400, "malformed-binary", text)
+    check_containers(containers(content[:length]))
     return _object(content[:length]), memoryview(content)[length:]
 
 

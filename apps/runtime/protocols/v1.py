@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
 
 from apps.runtime.model import Model
@@ -25,6 +26,29 @@ INSTANCES = {
 }
 
 
+PREDICTIONS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "One prediction for each instance",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["predictions"],
+                    "properties": {"predictions": {"type": "array", "items": {"type": "object"}}},
+                }
+            }
+        },
+    }
+}
+
+
+class _Name(StringConvertor):
+    regex = "[^/:]+"  # a colon begins a verb: /v1/models/{name}:predict is no model of that name
+
+
+register_url_convertor("model", _Name())
+
+
 def routes(model: Model, names: frozenset[str], instance: str | None = None) -> APIRouter:
     """V1 for one model, which answers to its own name and to ``names``; ``instance`` as in ``App``."""
     router = APIRouter(prefix="/v1", tags=["open inference protocol v1"])
@@ -38,7 +62,7 @@ def routes(model: Model, names: frozenset[str], instance: str | None = None) -> 
         """The models that are served here."""
         return {"models": [model.identity[0]]}
 
-    @router.get("/models/{name}")
+    @router.get("/models/{name:model}")
     async def ready(name: str) -> dict[str, Any]:
         """Whether a model is ready; 503 while it is not."""
         check(name)
@@ -46,7 +70,7 @@ def routes(model: Model, names: frozenset[str], instance: str | None = None) -> 
             raise unavailable("not-ready", model.not_ready)
         return {"name": model.identity[0], "ready": True}
 
-    @router.post("/models/{name}:predict", openapi_extra=INSTANCES)
+    @router.post("/models/{name:model}:predict", openapi_extra=INSTANCES, responses=PREDICTIONS)
     async def predict(name: str, request: Request) -> Response:
         """Predict every instance; what one looks like is the app's affair."""
         check(name)

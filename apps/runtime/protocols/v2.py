@@ -39,17 +39,35 @@ TENSORS = {
     }
 }
 
+ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The outputs; raw behind the JSON where asked for",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["model_name", "model_version", "outputs"],
+                    "properties": {
+                        "model_name": {"type": "string"},
+                        "model_version": {"type": "string"},
+                        "id": {"type": "string"},
+                        "outputs": {"type": "array", "items": {"type": "object"}},
+                    },
+                }
+            },
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
 
 def routes(model: Model, names: frozenset[str], drain: Drain) -> APIRouter:
     """V2 for one model, which answers to its own name and to ``names``."""
     router = APIRouter(prefix="/v2", tags=["open inference protocol v2"])
 
-    def check(name: str, wanted: str | None) -> None:
-        served, served_version = model.identity
-        if name not in names and name != served:
-            raise body.unknown_model(name, served)
-        if wanted not in (None, served_version):
-            raise body.unknown_model(f"{name} {wanted}", f"{served} {served_version}")
+    def check(name: str) -> None:
+        if name not in names and name != model.identity[0]:
+            raise body.unknown_model(name, model.identity[0])
 
     def check_ready() -> None:
         reason = "This process is on its way out." if drain.draining else model.not_ready
@@ -75,46 +93,70 @@ def routes(model: Model, names: frozenset[str], drain: Drain) -> APIRouter:
         return {"ready": True}
 
     @router.get("/models/{name}")
-    @router.get("/models/{name}/versions/{wanted}")
-    async def metadata(name: str, wanted: str | None = None) -> dict[str, Any]:
-        """Inputs and outputs."""
-        check(name, wanted)
-        codec = model.codec
-        served, served_version = model.identity
-        return {
-            "name": served,
-            "versions": [served_version],
-            "platform": "onnxruntime_onnx",
-            "inputs": [_described(tensor) for tensor in codec.inputs],
-            "outputs": [_described(tensor) for tensor in codec.outputs],
-        }
+    async def metadata(name: str) -> dict[str, Any]:
+        """Inputs and outputs of the version that answers where none is named."""
+        check(name)
+        return _metadata(model)
+
+    @router.get("/models/{name}/versions/{version}")
+    async def metadata_of(name: str, version: str) -> dict[str, Any]:
+        """Inputs and outputs of a version."""
+        check(name)
+        return _metadata(model, version)
 
     @router.get("/models/{name}/ready")
-    @router.get("/models/{name}/versions/{wanted}/ready")
-    async def model_ready(name: str, wanted: str | None = None) -> dict[str, Any]:
+    async def model_ready(name: str) -> dict[str, Any]:
         """Whether a model is ready; 503 while it is not."""
-        check(name, wanted)
+        check(name)
         check_ready()
         return {"name": model.identity[0], "ready": True}
 
-    @router.post("/models/{name}/infer", openapi_extra=TENSORS)
-    @router.post("/models/{name}/versions/{wanted}/infer", openapi_extra=TENSORS)
-    async def infer(name: str, request: Request, wanted: str | None = None) -> Response:
+    @router.get("/models/{name}/versions/{version}/ready")
+    async def version_ready(name: str, version: str) -> dict[str, Any]:
+        """Whether a version is ready; 503 while it is not."""
+        check(name)
+        check_ready()
+        return {"name": model.versions.pick(version).artefact.name, "ready": True}
+
+    @router.post("/models/{name}/infer", openapi_extra=TENSORS, responses=ANSWER)
+    async def infer(name: str, request: Request) -> Response:
         """Predict on tensors."""
-        check(name, wanted)
-        asked, binary = await body.read_with_tensors(request)
-        instances = _instances(asked, binary, model)
-        outputs = _requested(asked, model.codec)
-        parameters = model.parameters(body.parameters(asked))
-        answers = await model.predict(instances, parameters, form="columns")
-        columns = model.columns(answers, parameters)
-        served, served_version = model.identity
-        told = {"model_name": served, "model_version": served_version}
-        if "id" in asked:
-            told["id"] = asked["id"]
-        return _answer(told, outputs, columns)
+        check(name)
+        return await _infer(model, request)
+
+    @router.post("/models/{name}/versions/{version}/infer", openapi_extra=TENSORS, responses=ANSWER)
+    async def infer_with(name: str, version: str, request: Request) -> Response:
+        """Predict on tensors with a version."""
+        check(name)
+        return await _infer(model, request, version)
 
     return router
+
+
+def _metadata(model: Model, version: str | None = None) -> dict[str, Any]:
+    served = model.versions.pick(version)
+    return {
+        "name": served.artefact.name,
+        "versions": [each.artefact.version for each in model.versions.loaded],
+        "platform": "onnxruntime_onnx",
+        "inputs": [_described(tensor) for tensor in served.codec.inputs],
+        "outputs": [_described(tensor) for tensor in served.codec.outputs],
+    }
+
+
+async def _infer(model: Model, request: Request, version: str | None = None) -> Response:
+    model.versions.pick(version)  # refuses before the body is read
+    asked, binary = await body.read_with_tensors(request)
+    # From here to the prediction nothing waits, so that one version reads what it predicts on.
+    codec = model.versions.pick(version).codec
+    instances = _instances(asked, binary, codec, model)
+    outputs = _requested(asked, codec)
+    told = _identified(asked)
+    parameters = model.parameters(body.parameters(asked), version)
+    answers = await model.predict(instances, parameters, form="columns", version=version)
+    columns = model.columns(answers, parameters)
+    served, served_version = answers.by.identity
+    return _answer(told | {"model_name": served, "model_version": served_version}, outputs, columns)
 
 
 def _described(tensor: Tensor) -> dict[str, Any]:
@@ -123,9 +165,18 @@ def _described(tensor: Tensor) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.dtype, "shape": shape}
 
 
-def _instances(asked: dict[str, Any], binary: memoryview | None, model: Model) -> list[Any]:
+def _identified(asked: dict[str, Any]) -> dict[str, str]:
+    """The id that the caller gave the request, for the answer to repeat."""
+    if not isinstance(asked.get("id", ""), str):
+        raise body.invalid(f"id is {body.shown(asked['id'])}; it must be a string")
+    return {"id": asked["id"]} if "id" in asked else {}
+
+
+def _instances(
+    asked: dict[str, Any], binary: memoryview | None, codec: Codec[Any, Any, Any], model: Model
+) -> list[Any]:
     """What the app decodes: the elements of its one input of BYTES, or rows of all its inputs by name."""
-    expected = model.codec.inputs
+    expected = codec.inputs
     behind = None if binary is None else tensors.Binary(binary)
     given = tensors.read(asked.get("inputs"), expected, behind, model.check_count)
     if len(expected) == 1 and expected[0].dtype == "BYTES":

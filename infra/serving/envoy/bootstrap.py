@@ -7,7 +7,8 @@ from infra.serving.envoy.app import Json, typed
 from infra.serving.envoy.clusters import file_source
 from infra.serving.envoy.listener import listener
 
-MAX_CONNECTIONS = 1024
+MAX_CONNECTIONS = 16_384
+"""Whoever comes when so many are there is refused, so idle callers must not be able to fill it: each takes 8 kB."""
 MAX_HEAP_BYTES = 512 * 1024 * 1024
 """Bodies kept for retries and copies are what grows; beyond 95 % of this new requests get 503."""
 

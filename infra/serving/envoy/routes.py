@@ -17,6 +17,7 @@ from itertools import chain, pairwise
 from infra.serving.envoy.app import App, Json, Revision, seconds, typed
 from infra.serving.envoy.auth import requirement
 from infra.serving.envoy.quota import retry_after_s
+from infra.serving.index import index
 from infra.serving.spec import Route
 from infra.serving.traffic import Retries
 
@@ -51,27 +52,6 @@ def routes(apps: tuple[App, ...]) -> Json:
             }
         ],
     )
-
-
-def index(apps: tuple[App, ...]) -> Json:
-    """What ``GET /`` answers."""
-    return {"apps": [_entry(app) for app in sorted(apps, key=lambda app: app.name) if app.routes]}
-
-
-def _entry(app: App) -> Json:
-    canary = app.traffic.canary
-    weight = canary.weight if canary else 0
-    versions: list[Json] = [{"version": app.stable.version, "role": "stable", "weight": 100 - weight}]
-    if canary and app.canary:
-        versions.append({"version": app.canary.version, "role": "canary", "weight": weight, "mirror": canary.mirror})
-    docs = next((f"{route.prefix}docs" for route in app.routes if route.rewrite == "/"), None)
-    return {
-        "name": app.name,
-        "summary": app.summary,
-        "paths": [route.prefix for route in app.routes],
-        "docs": docs,
-        "versions": versions,
-    }
 
 
 def _app_routes(app: App, route: Route) -> list[Json]:
@@ -186,7 +166,8 @@ def _mirror(cluster: str, percent: int) -> Json:
 
 
 def _index(apps: tuple[App, ...]) -> Json:
-    return _answer({"path": "/"}, 200, "application/json", index(apps))
+    listed = index([(app, app.stable.version) for app in apps if app.routes])
+    return _answer({"path": "/"}, 200, "application/json", listed)
 
 
 def _not_found(apps: tuple[App, ...]) -> Json:

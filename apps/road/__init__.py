@@ -1,0 +1,1 @@
+"""Whether the road in a picture is dry or wet."""

@@ -1,0 +1,216 @@
+"""What a process has loaded of its model: found, verified, opened, taken into use, and let go when nobody uses it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from apps.runtime import engine, logs
+from apps.runtime.batching import Runner
+from apps.runtime.handler import Codec
+from apps.runtime.problems import Problem, unavailable
+from apps.runtime.settings import Settings
+from models.artefact import Artefact, ArtefactError
+from models.store import StoreError, UnknownModel, resolve
+
+log = logs.logger("apps.runtime.versions")
+
+Opened = tuple[Codec[Any, Any, Any], Runner[Any]]
+"""What an app adds around its model, and what runs that."""
+
+CANNOT_SERVE = (ArtefactError, StoreError, UnknownModel, engine.EngineError)
+"""Reasons that a message tells in full; others are ours, and the log has them."""
+
+Found = tuple[Path, str | None, str | None]
+"""Folder of an artefact; what was asked for in its place, and why that is not served."""
+
+
+class Loaded:
+    """A version that predicts.
+
+    Attributes:
+        artefact: what it is.
+        codec: the app's part around it.
+        runner: what runs it.
+        instead_of: what it stands in for, ``name@version``; none for what was asked for.
+        why: the reason for that.
+    """
+
+    def __init__(self, artefact: Artefact, opened: Opened, instead_of: str | None, why: str | None) -> None:
+        self.artefact, self.instead_of, self.why = artefact, instead_of, why
+        self.codec, self.runner = opened
+        self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Name and version."""
+        return self.artefact.name, self.artefact.version
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Keep it running for as long as a request needs it."""
+        self._users += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
+
+    async def leave(self) -> None:
+        """Stop it once no request uses it."""
+        await self._unused.wait()
+        await self.runner.close()
+
+
+class Versions:
+    """The loaded versions of a process; the first answers where a request names none. For the event loop's thread.
+
+    Attributes:
+        declared: name and version that were asked for; the version may be an alias.
+        loaded: ready to predict; empty until loading is done.
+        reason: why there is none.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        opened: Callable[[Artefact, Path], Awaitable[Opened]],
+        changed: Callable[[tuple[Loaded, ...]], None],
+    ) -> None:
+        self.declared = (settings.model_name or "", settings.model_version or "")
+        self.loaded: tuple[Loaded, ...] = ()
+        self.reason = f"Loading {' '.join(self.declared)}."
+        self._settings, self._opened, self._changed = settings, opened, changed
+        self._at_work: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether versions are being loaded."""
+        return self._at_work is not None and not self._at_work.done()
+
+    def pick(self, version: str | None = None) -> Loaded:
+        """What answers for a version, or where none is named.
+
+        Raises:
+            Problem: 503 while nothing is loaded, 404 for a version that is not.
+        """
+        if not self.loaded:
+            raise unavailable("not-ready", self.reason)
+        for each in self.loaded:
+            if version in (None, each.artefact.version):
+                return each
+        there = ", ".join(" ".join(each.identity) for each in self.loaded)
+        text = f"Version {version!r} is not loaded here; there is {there}."
+        raise Problem(404, "version-not-found", text, loaded=[each.artefact.version for each in self.loaded])
+
+    def load(self) -> "asyncio.Task[None]":
+        """Load what is declared, in the background. Failing sets ``reason`` and raises nothing."""
+        self._at_work = asyncio.create_task(self._load())
+        return self._at_work
+
+    async def reload(self, version: str | None = None) -> None:
+        """Load what is declared again, an alias by what it points at now, and let it take over; else nothing changes.
+
+        Goes on where the caller gives up.
+
+        Args:
+            version: in place of the declared one, until the next time.
+
+        Raises:
+            Problem: 409 where this is being done already.
+            ArtefactError, StoreError, UnknownModel, EngineError: it cannot be had; what is served, stays.
+        """
+        if self.busy:
+            raise Problem(409, "reload-in-progress", "Versions are being loaded already.", {"Retry-After": "5"})
+        self._at_work = asyncio.create_task(self._take(version or self.declared[1], may_stand_in=False))
+        self._at_work.add_done_callback(_told)
+        await asyncio.shield(self._at_work)
+
+    async def close(self) -> None:
+        """Stop all of them, in use or not."""
+        if self._at_work:
+            self._at_work.cancel()
+        for each in self.loaded:
+            await each.runner.close()
+        await asyncio.gather(*self._leaving)
+
+    async def _load(self) -> None:
+        try:
+            await self._take(self.declared[1], may_stand_in=True)
+        except CANNOT_SERVE as error:
+            self.reason = str(error)
+            log.error("model cannot be served", reason=self.reason)
+        except Exception as error:
+            self.reason = f"Loading {' '.join(self.declared)} failed: {error}. The log has more."
+            log.exception("model cannot be served")
+
+    async def _take(self, version: str, may_stand_in: bool) -> None:
+        """Have a version loaded, with those declared beside it, and serve them."""
+        started = time.perf_counter()
+        found = [await asyncio.to_thread(self._found, version, may_stand_in)]
+        for also in self._settings.model_also:
+            folder = await asyncio.to_thread(resolve, self.declared[0], also, self._settings.model_stores)
+            found.append((folder, None, None))
+        new: list[Loaded] = []
+        try:
+            for each in found:
+                one = await self._known_or_opened(each, new)
+                if one not in new:
+                    new.append(one)
+        except BaseException:
+            await self._let_go([each for each in new if each not in self.loaded])
+            raise
+        gone = [each for each in self.loaded if each not in new]
+        self.loaded = tuple(new)
+        self._changed(self.loaded)
+        log.info(
+            "model ready",
+            model=new[0].artefact.name,
+            version=new[0].artefact.version,
+            also=[each.artefact.version for each in new[1:]],
+            served_as_alternative_for=new[0].instead_of,
+            seconds=round(time.perf_counter() - started, 3),
+        )
+        leaving = asyncio.create_task(self._let_go(gone))
+        self._leaving.add(leaving)  # the loop itself keeps no task alive
+        leaving.add_done_callback(self._leaving.discard)
+
+    async def _known_or_opened(self, found: Found, new: list[Loaded]) -> Loaded:
+        folder, instead_of, why = found
+        artefact = await asyncio.to_thread(Artefact.load, folder)
+        for each in (*self.loaded, *new):
+            if each.artefact == artefact:
+                return each
+        return Loaded(artefact, await self._opened(artefact, folder), instead_of, why)
+
+    def _found(self, version: str, may_stand_in: bool) -> Found:
+        """The model itself, or its alternative where no store has it."""
+        name, stores = self.declared[0], self._settings.model_stores
+        try:
+            return resolve(name, version, stores), None, None
+        except UnknownModel as missing:
+            if not (may_stand_in and self._settings.model_alternative):
+                raise
+            other, _, other_version = self._settings.model_alternative.partition("@")
+            folder = resolve(other, other_version, stores)
+            log.warning("serving the alternative", reason=str(missing))
+            return folder, f"{name}@{version.removeprefix('@')}", str(missing)
+
+    async def _let_go(self, gone: list[Loaded]) -> None:
+        while gone:
+            # Nothing here may go on holding it: its weights are what the process has most of.
+            await gone.pop().leave()
+            engine.give_memory_back()
+
+
+def _told(task: "asyncio.Task[None]") -> None:
+    """Log a failure whose caller may have left."""
+    if not task.cancelled() and (error := task.exception()):
+        log.error("model not reloaded", reason=str(error), exc_info=None if isinstance(error, CANNOT_SERVE) else error)

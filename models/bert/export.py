@@ -1,0 +1,61 @@
+"""Writes what reads word pieces as an artefact, measured on its held-out sentences."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from models.artefact import Artefact, Signature
+from models.minilm.text import WordPieces
+
+Logits = Callable[[Mapping[str, NDArray[Any]]], NDArray[np.float32]]
+"""The graph's answer to its inputs by name; it ignores what it does not take."""
+
+
+def write(
+    folder: Path,
+    graph: bytes,
+    labels: Sequence[str],
+    signature: Signature,
+    measure: Callable[[Logits, WordPieces], Mapping[str, float]],
+    *,
+    tokenizer: bytes,
+    license: str,
+    provenance: str,
+) -> Artefact:
+    """The artefact of a network.
+
+    Args:
+        folder: ``<store>/<model>/<version>``.
+        graph: the network as ONNX, with one output called ``logits``.
+        labels: what the logits stand for.
+        signature: inputs and outputs of the graph.
+        measure: the metrics, from the graph and the tokenizer.
+        tokenizer: ``tokenizer.json``.
+        license: of the weights.
+        provenance: where the weights come from and what they learned from.
+
+    Raises:
+        ArtefactError: the folder exists already.
+    """
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    takes = [tensor.name for tensor in signature.inputs]
+
+    def logits(inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        return np.asarray(session.run(["logits"], {name: inputs[name] for name in takes})[0])
+
+    return Artefact.write(
+        folder,
+        {"model.onnx": graph, "tokenizer.json": tokenizer, "labels.txt": ("\n".join(labels) + "\n").encode()},
+        format="onnx",
+        license=license,
+        provenance=provenance,
+        made_by="python -m models.fetch",
+        signature=signature,
+        preprocess={"tokenizer": "tokenizer.json"},
+        labels="labels.txt",
+        metrics=dict(measure(logits, WordPieces.of(tokenizer))),
+    )

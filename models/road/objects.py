@@ -1,0 +1,145 @@
+"""The object store of a training: where its data zip comes from and its artefacts go."""
+
+import argparse
+import os
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from urllib.parse import unquote, urlsplit
+
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore, S3Store
+
+from models.publish import UPLOAD_S, publish
+from models.remote import CONNECT_S, open_store, reading
+from models.store import StoreError
+
+MINIO_ACCESS_KEY, MINIO_SECRET_KEY = "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"
+"""Where the keys are read that no argument gives."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Buckets of one object store.
+
+    Attributes:
+        endpoint: URL of what speaks S3; ``file:///folder`` for a folder of buckets; None for AWS, as the ``AWS_…``
+            environment says.
+        source_bucket, source_object: where the data zip is.
+        model_bucket: where artefacts go, as a store that ``MODEL_STORES`` can name.
+        access_key, secret_key: of the endpoint.
+    """
+
+    endpoint: str | None
+    source_bucket: str
+    source_object: str
+    model_bucket: str
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+
+    def fetch_data(self, file: Path) -> None:
+        """The data zip as a file, which appears when it is whole.
+
+        Raises:
+            StoreError: the store cannot be read, or has none.
+        """
+        url, store = self._url(self.source_bucket), self._open(self.source_bucket)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as partial:
+            try:
+                with reading(url):
+                    for part in store.get(self.source_object).stream():
+                        partial.write(part)
+                Path(partial.name).replace(file)
+            except FileNotFoundError:
+                raise StoreError(
+                    f"{url} has no {self.source_object}.\n"
+                    "  Put one there: python -m models.road.data --out road.zip --source-data-bucket …"
+                ) from None
+            finally:
+                Path(partial.name).unlink(missing_ok=True)
+
+    def put_data(self, file: Path) -> str:
+        """Put the data zip where `fetch_data` finds it; its URL.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        url = self._url(self.source_bucket)
+        with reading(url):
+            self._open(self.source_bucket).put(self.source_object, file)
+        return f"{url}/{self.source_object}"
+
+    def put_artefact(self, folder: Path) -> str:
+        """Put an artefact into the bucket of models, where it is once and for all; its URL.
+
+        Raises:
+            StoreError: the store cannot be written.
+            ArtefactError: the artefact is broken, or another one is there under its version.
+        """
+        url = self._url(self.model_bucket)
+        publish(folder, self._open(self.model_bucket), url)
+        return f"{url}/{folder.parent.name}/{folder.name}"
+
+    def _url(self, bucket: str) -> str:
+        return f"{(self.endpoint or 's3:/').rstrip('/')}/{bucket}"
+
+    def _open(self, bucket: str) -> ObjectStore:
+        if self.endpoint is None:
+            return open_store(f"s3://{bucket}", answer_s=UPLOAD_S)
+        parts = urlsplit(self.endpoint)
+        if parts.scheme == "file":
+            return LocalStore(Path(unquote(parts.path)) / bucket, mkdir=True)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise StoreError(
+                f"{self.endpoint} is no endpoint.\n  Give http://host:port, https://host or file:///folder."
+            )
+        if not (self.access_key and self.secret_key):
+            raise StoreError(
+                f"{self.endpoint} has no keys.\n"
+                f"  Set {MINIO_ACCESS_KEY} and {MINIO_SECRET_KEY}, or give --minio-access-key and --minio-secret-key."
+            )
+        try:
+            return S3Store(
+                bucket,
+                endpoint=self.endpoint,
+                access_key_id=self.access_key,
+                secret_access_key=self.secret_key,
+                region=os.environ.get("AWS_REGION", "us-east-1"),
+                client_options={
+                    "connect_timeout": timedelta(seconds=CONNECT_S),
+                    "timeout": timedelta(seconds=UPLOAD_S),
+                    # Who names an endpoint without TLS means it.
+                    "allow_http": parts.scheme == "http",
+                },
+            )
+        except (BaseError, ValueError) as error:
+            raise StoreError(f"{self.endpoint} cannot be opened: {str(error).partition(chr(10))[0]}.") from error
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Let a command take where things are; ``required`` if it cannot do without."""
+    arguments = parser.add_argument_group("object store")
+    arguments.add_argument(
+        "--minio-endpoint", help="http(s)://host:port of what speaks S3, or file:///folder of buckets; without: AWS"
+    )
+    arguments.add_argument(
+        "--minio-access-key", help=f"better in {MINIO_ACCESS_KEY}: other users see the arguments of a process"
+    )
+    arguments.add_argument("--minio-secret-key", help=f"better in {MINIO_SECRET_KEY}, for the same reason")
+    arguments.add_argument("--source-data-bucket", required=required, help="bucket of the data zip")
+    arguments.add_argument("--source-data-object", default="road.zip", help="its name there (road.zip)")
+    arguments.add_argument("--destination-model-bucket", default="models", help="bucket of the artefacts (models)")
+
+
+def places(given: argparse.Namespace) -> Places:
+    """What arguments and environment say."""
+    return Places(
+        endpoint=given.minio_endpoint,
+        source_bucket=given.source_data_bucket,
+        source_object=given.source_data_object,
+        model_bucket=given.destination_model_bucket,
+        access_key=given.minio_access_key or os.environ.get(MINIO_ACCESS_KEY),
+        secret_key=given.minio_secret_key or os.environ.get(MINIO_SECRET_KEY),
+    )

@@ -1,0 +1,213 @@
+"""The steps from data to production, as functions, and as commands for containers: ``python -m models.road.steps``."""
+
+# pyright: reportMissingImports=false
+# What trains is imported by the step that does: fetching and reloading need none of it.
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from models.artefact import ArtefactError
+from models.road import data
+from models.road.config import DEFAULT, Config, ConfigError, read
+from models.road.objects import Places, add_arguments, places
+from models.store import StoreError
+
+TOKEN = "RELOAD_TOKEN"  # noqa: S105 - name of a variable
+"""Variable of the token that reloading takes, or with ``_FILE`` that of a file with it."""
+
+REGISTERED = "registered.json"
+RELOAD_S = 120
+"""To fetch, verify and warm up a model."""
+
+Tell = Callable[[str], None]
+
+
+class StepError(Exception):
+    """A step that did not do what it is for; the message says why."""
+
+
+def fetch(where: Places, file: Path) -> Path:
+    """The data zip from the object store; one that is there is taken as it is.
+
+    Raises:
+        StoreError: it cannot be had.
+    """
+    if not file.exists():
+        where.fetch_data(file)
+    return file
+
+
+def train(config: Config, file: Path, run: Path, tell: Tell) -> None:
+    """Train on a data zip; goes on where a run stopped that had been begun in the same folder.
+
+    Raises:
+        DataError: of the zip.
+        RunError: of what is in the folder.
+    """
+    from models.road.train import train as steps  # noqa: PLC0415
+
+    for done, every, loss in steps(config, _unpacked(file), run):
+        if done % config.checkpoint_steps == 0 or done == every:
+            tell(f"step {done} of {every}, loss {loss:.4f}")
+
+
+def evaluate(config: Config, file: Path, run: Path, out: Path) -> dict[str, float]:
+    """Export what was trained and measure it."""
+    from models.road.export import evaluate as measure  # noqa: PLC0415
+
+    return measure(config, _unpacked(file), run, out)
+
+
+def register(config: Config, evaluated: Path, out: Path, tracking: str, model: str, where: Places) -> str:
+    """Log, register and upload what was evaluated; the artefact's version.
+
+    Args:
+        config: that it was trained with.
+        evaluated: folder that `evaluate` wrote.
+        out: folder that gets the artefact and the number that it is registered under.
+        tracking: URL of the MLflow server.
+        model: name of the registered model, and of the artefact.
+        where: the bucket that it is uploaded to.
+
+    Raises:
+        StoreError: the server or the object store does not do it.
+    """
+    from models.road import export  # noqa: PLC0415
+    from models.road.tracking import Tracking  # noqa: PLC0415
+
+    server = Tracking(tracking, model)
+    run = server.begin(config)
+    version = f"{config.version}+{run[:8]}"
+    folder = out / model / version
+    artefact = export.write(config, evaluated, folder, f"run {run} of {model}")
+    server.log(run, folder, artefact.metrics, export.told(evaluated / export.LOSSES))
+    number = server.register(run, folder)
+    url = where.put_artefact(folder)
+    found = {"version": version, "number": number, "run": run, "url": url}
+    (out / REGISTERED).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return version
+
+
+def promote(config: Config, registered: Path, tracking: str, model: str) -> None:
+    """Let `production` point at what `register` registered.
+
+    Raises:
+        StepError: it does not pass the gate, and what is in production stays there.
+        StoreError: the server does not do it.
+    """
+    from models.road.tracking import ALIAS, Tracking  # noqa: PLC0415
+
+    told = json.loads((registered / REGISTERED).read_text(encoding="utf-8"))
+    if refused := Tracking(tracking, model).promote(told["number"], config):
+        raise StepError(f"{model} {told['version']} does not go into {ALIAS}: {refused}.\n  It stays registered.")
+
+
+def reload(app: str, token: str) -> dict[str, object]:
+    """Have an app load its model again; what it answers.
+
+    Args:
+        app: URL below which it is.
+        token: that lets us.
+
+    Raises:
+        StepError: it does not; what it served it still serves.
+    """
+    url = f"{app.rstrip('/')}/model/reload"
+    try:
+        answer = httpx.post(url, headers={"authorization": f"Bearer {token}"}, timeout=RELOAD_S)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise StepError(f"{url} does not answer: {error or type(error).__name__}.") from None
+    if answer.status_code != httpx.codes.OK:
+        raise StepError(f"{url} answers {answer.status_code}: {answer.text[:300]}")
+    return answer.json()
+
+
+def token() -> str:
+    """The token to reload with, from the environment.
+
+    Raises:
+        StepError: there is none.
+    """
+    if file := os.environ.get(f"{TOKEN}_FILE"):
+        return Path(file).read_text(encoding="utf-8").strip()
+    if TOKEN not in os.environ:
+        raise StepError(f"Reloading takes a token.\n  Set {TOKEN}_FILE to the file with it, or {TOKEN}.")
+    return os.environ[TOKEN]
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What steps raise for what a user did."""
+    told: tuple[type[Exception], ...] = (StepError, StoreError, ArtefactError, ConfigError, data.DataError, OSError)
+    if "models.road.train" in sys.modules:
+        from models.road.train import RunError  # noqa: PLC0415
+
+        told += (RunError,)
+    return told
+
+
+def _unpacked(file: Path) -> Path:
+    return data.unpack(file, file.with_name(f"{file.name}.pictures"))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m models.road.steps", description=__doc__)
+    steps = parser.add_subparsers(dest="step", required=True)
+
+    def step(name: str, *folders: str) -> argparse.ArgumentParser:
+        made = steps.add_parser(name)
+        made.add_argument("--config", type=Path, default=DEFAULT)
+        for folder in folders:
+            made.add_argument(f"--{folder}", type=Path, required=True)
+        return made
+
+    def server(made: argparse.ArgumentParser) -> None:
+        made.add_argument("--mlflow", required=True)
+        made.add_argument("--destination-model-name", required=True)
+
+    add_arguments(step("fetch", "data"), required=True)
+    step("train", "data", "run")
+    step("evaluate", "data", "run", "evaluated")
+    made = step("register", "evaluated", "registered")
+    server(made)
+    add_arguments(made, required=False)
+    server(step("promote", "registered"))
+    step("reload").add_argument("--app", required=True)
+    return parser
+
+
+def main() -> None:
+    """Take one step."""
+    parser = _parser()
+    given = parser.parse_args()
+    try:
+        config = read(given.config)
+        match given.step:
+            case "fetch":
+                fetch(places(given), given.data)
+            case "train":
+                train(config, given.data, given.run, _say)
+            case "evaluate":
+                _say(json.dumps(evaluate(config, given.data, given.run, given.evaluated)))
+            case "register":
+                name = given.destination_model_name
+                _say(register(config, given.evaluated, given.registered, given.mlflow, name, places(given)))
+            case "promote":
+                promote(config, given.registered, given.mlflow, given.destination_model_name)
+            case _:
+                _say(json.dumps(reload(given.app, token())))
+    except failures() as error:
+        parser.exit(1, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""What the SDK spends beside making resources, and that a program of ours is spared it."""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable, Collection
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks, settings
+
+from infra import brisk
+from tests.recorder import Recorder
+
+RESOURCES = 100
+OUTPUTS = 2
+"""Of each: its URN and its ID."""
+
+
+class Thing(pulumi.CustomResource):
+    """A resource that does nothing."""
+
+    def __init__(self, number: int, after: list["Thing"]) -> None:
+        super().__init__("test:index:Thing", f"thing-{number}", {}, pulumi.ResourceOptions(depends_on=after))
+
+
+def many() -> None:
+    made: list[Thing] = []
+    for number in range(RESOURCES):
+        made = [Thing(number, made)]
+
+
+def begun() -> None:
+    many()
+    brisk.begin()
+
+
+def executed(program: Callable[[], None], logger: logging.Logger | None = None) -> Recorder:
+    """Run a program as the engine's executor does."""
+    cloud = Recorder()
+    engine, monitor = mocks.MockEngine(logger), mocks.MockMonitor(cloud)
+
+    def run() -> None:
+        settings.configure(
+            mocks.MockSettings(engine=engine, monitor=monitor, project="p", stack="s", organization="o", dry_run=False)
+        )
+        # Other tests leave theirs.
+        settings.ROOT.set(None)
+        asyncio.get_event_loop().run_until_complete(pulumi.runtime.run_in_stack(program))
+
+    contextvars.copy_context().run(run)
+    return cloud
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many outputs the SDK looked at, each time that it waited for some."""
+    counts: list[int] = []
+    wait = asyncio.wait
+
+    def counted(awaited: Collection[Any], **options: Any) -> Any:
+        counts.append(len(awaited))
+        return wait(awaited, **options)
+
+    monkeypatch.setattr(asyncio, "wait", counted)
+    return counts
+
+
+def test_a_program_that_has_begun_is_not_waited_for_by_looking_at_everything_again(looked_at: list[int]) -> None:
+    made = executed(begun).all("test:index:Thing")
+    assert len(made) == RESOURCES
+    assert sum(looked_at) <= 2 * OUTPUTS * RESOURCES
+
+
+def test_the_sdk_needs_to_be_begun(looked_at: list[int]) -> None:
+    executed(many)
+    assert sum(looked_at) > 10 * OUTPUTS * RESOURCES, "it does without: take begin() away"
+
+
+def test_the_engine_hears_no_debug_messages_of_a_hushed_program(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pulumi.log, "debug", pulumi.log.debug)
+    logger = logging.getLogger("engine")
+    caplog.set_level(logging.DEBUG, logger.name)
+    executed(begun, logger)
+    assert len(caplog.messages) > RESOURCES, "the SDK says nothing: take hush() away"
+    caplog.clear()
+
+    brisk.hush()
+    executed(begun, logger)
+    assert not caplog.messages

@@ -1,0 +1,177 @@
+"""The road model's way from a data zip to production, with a real tracking server and a training that is killed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from infra.local import mlflow, ports
+from models import registry
+from models.artefact import Artefact
+from models.road.config import DEFAULT
+from tests.until import until
+from toolchain import places
+
+PYTHON = places.TRAINING / "bin" / "python"
+
+pytestmark = [
+    pytest.mark.local,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        not (PYTHON.exists() and mlflow.BINARY.exists()),
+        reason="6 GB of packages train: make training; a stack with mlflow.enabled has the tracking server",
+    ),
+]
+
+TINY = {"size": 32, "batch": 4, "epochs": 1, "holdout": 16, "checkpoint_steps": 1, "gate": {"accuracy": 0.0}}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("training")
+
+
+@pytest.fixture(scope="module")
+def tracking(root: Path) -> Iterator[str]:
+    """URL of a tracking server."""
+    [port] = ports.choose(1, 15600, ())
+    command = [str(mlflow.BINARY), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{root}/mlflow.db"]
+    command += ["--serve-artifacts", "--artifacts-destination", str(root / "mlflow")]
+    told = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (root / "mlflow.log").open("w") as log:
+        process = subprocess.Popen(command, env=os.environ | told, stdout=log, stderr=log, start_new_session=True)
+    try:
+        until(lambda: ports.answers(port, "/health"), "MLflow to answer", 120)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+def command(root: Path, work: str, tracking: str, **told: Any) -> list[str]:
+    """The training of a tiny network, with its folder ``work``."""
+    config = root / f"{work}.yaml"
+    config.write_text(yaml.safe_dump(yaml.safe_load(DEFAULT.read_text()) | TINY | told))
+    given = ["--local", "--work", str(root / work), "--config", str(config), "--mlflow", tracking]
+    given += ["--minio-endpoint", (root / "store").as_uri(), "--source-data-bucket", "data"]
+    return [str(PYTHON), "-m", "models.road.run_train_pipeline", *given]
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=places.CHECKOUT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def trained(root: Path, tracking: str) -> list[str]:
+    """What two trainings said, of which the first was killed and begun again."""
+    data = [sys.executable, "-m", "models.road.data", "--out", str(root / "road.zip"), "--count", "30"]
+    data += ["--minio-endpoint", (root / "store").as_uri(), "--source-data-bucket", "data"]
+    subprocess.run(data, cwd=places.CHECKOUT, check=True, capture_output=True)
+    (root / "killed").mkdir()
+    (root / "whole").mkdir()
+    killed = command(root, "killed", tracking)
+    with subprocess.Popen(killed, cwd=places.CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if line.startswith("step 3 of"):
+                process.kill()
+                break
+    assert process.returncode == -signal.SIGKILL
+    said: list[str] = []
+    for each in (killed, command(root, "whole", tracking)):
+        done = run(each)
+        assert done.returncode == 0, done.stdout + done.stderr
+        said.append(done.stdout)
+    return said
+
+
+def version(said: str) -> str:
+    found = re.search(r"registered road (\S+)", said)
+    assert found, said
+    return found[1]
+
+
+def production(tracking: str, root: Path) -> Artefact:
+    folder = registry.fetch(f"mlflow+{tracking}", "road", "@production", root / "cache")
+    assert folder
+    return Artefact.load(folder)
+
+
+def test_a_training_that_was_killed_goes_on(trained: list[str]) -> None:
+    steps = re.findall(r"^step (\d+) of 7", trained[0], re.MULTILINE)
+    assert steps in (["4", "5", "6", "7"], ["5", "6", "7"])
+
+
+def test_and_ends_as_if_it_had_not_been(trained: list[str], root: Path) -> None:
+    for name in ("losses.json", "metrics.json"):
+        killed, whole = (json.loads((root / work / "evaluated" / name).read_text()) for work in ("killed", "whole"))
+        assert killed == whole
+
+
+def test_what_was_trained_last_is_in_production_and_can_be_served(
+    trained: list[str], tracking: str, root: Path
+) -> None:
+    found = production(tracking, root)
+    assert found.version == version(trained[1])
+    assert found.metrics == json.loads((root / "whole" / "evaluated" / "metrics.json").read_text())
+
+
+def test_it_lies_in_the_bucket_of_models_too(trained: list[str], root: Path) -> None:
+    folder = root / "store" / "models" / "road" / version(trained[1])
+    assert Artefact.load(folder).version == version(trained[1])
+
+
+def test_its_run_says_what_it_was_told_and_how_it_went(trained: list[str], tracking: str) -> None:
+    query = {"name": "road", "alias": "production"}
+    found = httpx.get(f"{tracking}/api/2.0/mlflow/registered-models/alias", params=query).json()["model_version"]
+    asked = {"run_id": found["run_id"]}
+    ran = httpx.get(f"{tracking}/api/2.0/mlflow/runs/get", params=asked).json()["run"]
+    assert {"key": "augmentation.crop", "value": "0.8"} in ran["data"]["params"]
+    assert {"holdout_accuracy", "loss"} <= {metric["key"] for metric in ran["data"]["metrics"]}
+    assert ran["info"]["status"] == "FINISHED"
+
+
+def test_one_that_is_not_good_enough_changes_nothing(trained: list[str], tracking: str, root: Path) -> None:
+    before = production(tracking, root).version
+    done = run(command(root, "whole", tracking, gate={"accuracy": 1.0}))
+    assert done.returncode == 1
+    assert re.search(r"does not go into production: its holdout_accuracy is [\d.]+, below 1.0", done.stderr)
+    assert production(tracking, root).version == before
+
+
+def test_the_pipeline_of_kubeflow_has_the_same_steps_and_no_key(root: Path) -> None:
+    file = root / "train-road.yaml"
+    given = [
+        "--compile-only",
+        "--out",
+        str(file),
+        "--training-image",
+        "registry.example/train:1",
+        "--source-data-bucket",
+        "data",
+    ]
+    given += ["--minio-access-key", "an-access-key", "--minio-secret-key", "a-secret-key", "--reload-secret", "road"]
+    done = run([str(PYTHON), "-m", "models.road.run_train_pipeline", *given])
+    assert done.returncode == 0, done.stderr
+    text = file.read_text()
+    pipeline, platform = yaml.safe_load_all(text)
+    assert set(pipeline["root"]["dag"]["tasks"]) == {"fetch", "train", "evaluate", "register", "promote", "reload"}
+    assert "an-access-key" not in text
+    assert "a-secret-key" not in text
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    secrets = {name: told["secretAsEnv"][0]["secretName"] for name, told in executors.items() if "secretAsEnv" in told}
+    assert secrets == {
+        "exec-fetch": "mlpipeline-minio-artifact",
+        "exec-register": "mlpipeline-minio-artifact",
+        "exec-reload": "road",
+    }

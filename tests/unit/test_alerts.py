@@ -1,0 +1,49 @@
+"""Alerting rules: each is taken by Prometheus' own tool, and each has a test that fires it."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.settings import CHECKOUT
+from toolchain import environment
+
+MONITORING = CHECKOUT / "monitoring"
+TESTS = sorted((MONITORING / "tests").glob("*.yaml"))
+
+
+def promtool(*arguments: str | Path) -> str:
+    """What promtool says; fails where it finds something wrong."""
+    told = {**os.environ, **environment.variables(os.environ)}
+    ran = subprocess.run(["promtool", *map(str, arguments)], env=told, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def alerts(file: Path) -> set[str]:
+    told: dict[str, Any] = yaml.safe_load(file.read_text())
+    return {rule["alert"] for group in told["groups"] for rule in group["rules"] if "alert" in rule}
+
+
+def fired(file: Path) -> set[str]:
+    """Alerts that the tests of a file see fire."""
+    told: dict[str, Any] = yaml.safe_load(file.read_text())
+    cases = (case for test in told["tests"] for case in test["alert_rule_test"])
+    return {case["alertname"] for case in cases if case.get("exp_alerts")}
+
+
+def test_prometheus_takes_all_of_them() -> None:
+    assert "SUCCESS" in promtool("check", "rules", *sorted((MONITORING / "alerts").glob("*.yaml")))
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
+def test_they_fire_when_their_tests_say_so(file: Path) -> None:
+    assert "SUCCESS" in promtool("test", "rules", file)
+
+
+@pytest.mark.parametrize("file", sorted((MONITORING / "alerts").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_alert_has_a_test_that_fires_it(file: Path) -> None:
+    assert alerts(file) == fired(MONITORING / "tests" / file.name)
