@@ -6,9 +6,10 @@ there with ``not`` (an unknown value is true) and for what must not be with ``is
 itself), so that what is not known yet never counts against anybody. ``pulumi up`` asks again, with everything known.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 from pulumi_policy import PolicyResource, ResourceValidationArgs
@@ -60,7 +61,8 @@ def each(value: Any, *path: str) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
-def is_one_of(typ: str, patterns: Iterable[str]) -> bool:
+@cache
+def is_one_of(typ: str, patterns: tuple[str, ...]) -> bool:
     """Whether a type is one of these; ``*`` stands for anything."""
     return any(fnmatchcase(typ, pattern) for pattern in patterns)
 

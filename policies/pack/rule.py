@@ -25,9 +25,25 @@ Remedy = Callable[[Resource], Mapping[tuple[str, ...], Any]]
 """What puts a resource right: values by path of its properties."""
 
 
+class Rule(ResourceValidationPolicy):
+    """A policy about resources of some types.
+
+    Attributes:
+        types: type tokens; ``*`` stands for anything.
+    """
+
+    def __init__(self, types: tuple[str, ...], name: str, description: str, **rest: Any) -> None:
+        super().__init__(name, description, **rest)
+        self.types = types
+
+    def is_about(self, typ: str) -> bool:
+        """Whether it has something to say about a type."""
+        return is_one_of(typ, self.types)
+
+
 def rule(
     *types: str, settings: Schema | None = None, remedy: Remedy | None = None
-) -> Callable[[Callable[[Resource], Faults]], ResourceValidationPolicy]:
+) -> Callable[[Callable[[Resource], Faults]], Rule]:
     """Make a policy that looks at each resource of some types.
 
     Args:
@@ -36,7 +52,7 @@ def rule(
         remedy: sets right what can be, before anything is judged.
     """
 
-    def make(find: Callable[[Resource], Faults]) -> ResourceValidationPolicy:
+    def make(find: Callable[[Resource], Faults]) -> Rule:
         def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
             if not is_one_of(args.resource_type, types):
                 args.not_applicable()
@@ -50,10 +66,11 @@ def rule(
             return args.props if changes else None
 
         name, description = _described(find)
-        return ResourceValidationPolicy(
+        return Rule(
+            types,
             name,
             description,
-            validate,
+            validate=validate,
             enforcement_level=EnforcementLevel.REMEDIATE if remedy else None,
             config_schema=_schema(settings),
             remediate=remediate if remedy else None,
