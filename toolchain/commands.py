@@ -18,6 +18,7 @@ from toolchain.setup import (
     uv_environment,
     wants_mlflow,
 )
+from toolchain.stack_file import as_written
 
 NO_TESTS_COLLECTED = 5
 """pytest's exit status."""
@@ -30,7 +31,8 @@ def up(stack: str) -> int:
     """Bring a stack up; asks first, unless it is the local one."""
     _prepare(stack)
     _equip(stack)
-    status = _watched(["pulumi", "up", *_held(stack), *(LOCAL_UP if stack == "local" else ())])
+    with as_written(stack):
+        status = _watched(["pulumi", "up", *_held(stack), *(LOCAL_UP if stack == "local" else ())])
     if status == 0 and stack == "local":
         return _watched([str(places.VENV / "bin" / "modelserve"), "status"])
     return status
@@ -40,7 +42,8 @@ def down(stack: str) -> int:
     """Take a stack down; asks first, unless it is the local one."""
     _prepare(stack)
     _equip(stack)
-    return _watched(["pulumi", "destroy", "--stack", stack, *(LOCAL_UP if stack == "local" else ())])
+    with as_written(stack):
+        return _watched(["pulumi", "destroy", "--stack", stack, *(LOCAL_UP if stack == "local" else ())])
 
 
 def _equip(stack: str) -> None:
@@ -54,15 +57,9 @@ def _equip(stack: str) -> None:
 
 def preview(stack: str) -> int:
     """Say what ``up`` would change; nothing is changed by it, not even the stack's file."""
-    file = places.CHECKOUT / f"Pulumi.{stack}.yaml"
-    written = file.read_bytes() if file.exists() else None
-    try:
-        _prepare(stack)
+    _prepare(stack)
+    with as_written(stack):
         return _watched(["pulumi", "preview", *_held(stack)], plugins.for_preview(stack, _environment()))
-    finally:
-        # The engine adds a new stack's salt, which its state holds too, and sets the rest in its own way.
-        if written and file.read_bytes() != written:
-            file.write_bytes(written)
 
 
 def lint() -> int:

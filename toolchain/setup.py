@@ -11,6 +11,7 @@ from pathlib import Path
 
 from toolchain import environment, places, store, tool, tools
 from toolchain.progress import ToolchainError, run, say, step
+from toolchain.stack_file import as_written
 
 PYTHON = places.VENV / "bin" / "python"
 STAMP = places.VENV / "modelserve-setup"
@@ -153,7 +154,8 @@ def ensure_stack(name: str) -> None:
     env = os.environ | environment.variables(os.environ)
     if env["PULUMI_BACKEND_URL"] == places.STATE.as_uri() and _state_file(name).exists():
         return
-    run(["pulumi", "stack", "select", "--create", "--stack", name], env=env, cwd=places.CHECKOUT)
+    with as_written(name):
+        run(["pulumi", "stack", "select", "--create", "--stack", name], env=env, cwd=places.CHECKOUT)
 
 
 def _state_file(name: str) -> Path:
