@@ -84,6 +84,7 @@ async def _ask(app: str, instances: Sequence[object], folder: str) -> None:
     import httpx  # noqa: PLC0415
 
     from apps.runtime import logs, server  # noqa: PLC0415
+    from apps.runtime.settings import SettingsError  # noqa: PLC0415
 
     logs.configure("WARNING", app)
     models = {spec.name: spec.model for spec in serving_specs(from_file("local"), "local") if spec.model}
@@ -99,7 +100,10 @@ async def _ask(app: str, instances: Sequence[object], folder: str) -> None:
         payload_folder=Path(folder),
         drift_run_length=0,  # in the order in which data lies, any looks like drift
     )
-    created = module.create(settings)
+    try:
+        created = module.create(settings)
+    except SettingsError as error:  # its model runs elsewhere
+        raise fail(f"{app} cannot answer here: {error}\n  Ask the deployed one, then leave --inputs out.") from None
     served = server.build(app, created, settings)
     transport = httpx.ASGITransport(served.asgi)
     async with (

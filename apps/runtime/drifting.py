@@ -2,7 +2,7 @@
 
 A reference lies with the app, ``apps/<app>/drift/<model>-<version>.json``, because its statistics are the app's:
 another app sees other things in the same model's answers, and a new statistic must not need a new version of a model,
-which never changes once it is there. A model that is trained where it is served from may carry one, ``drift.json``.
+which never changes once it is there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,10 @@ from apps.runtime.drift import Detector, Reference, digest_of, measured
 from apps.runtime.handler import Finding
 from apps.runtime.settings import Settings
 from models.artefact import Artefact
-from models.store import resolve
 
 log = logs.logger("apps.runtime.drift")
 
 APPS = Path(__file__).parents[1]
-CARRIED = "drift.json"
 
 Described = tuple[Mapping[str, float], Sequence[Finding]]
 """What an instance is like, and what its answer says."""
@@ -90,22 +88,17 @@ class Drift:
             self._detected.labels(name, version).set_function(partial(detector.drifting.__contains__, name))
 
     def _begun(self, artefact: Artefact) -> Detector | None:
+        told = log.bind(model=artefact.name, version=artefact.version)
+        file = APPS / self._app / "drift" / f"{artefact.name}-{artefact.version}.json"
         try:
-            reference = self._reference(artefact)
-        except (OSError, ValidationError) as error:
-            log.error("drift is not watched", model=artefact.name, version=artefact.version, reason=str(error))
+            reference = Reference.model_validate_json(file.read_bytes())
+        except FileNotFoundError:
+            told.info("drift is not watched", reason="no reference")
             return None
-        if reference is None:
-            log.info("drift is not watched", model=artefact.name, version=artefact.version, reason="no reference")
+        except (OSError, ValidationError) as error:
+            told.error("drift is not watched", reason=str(error))
+            return None
+        if reference.digest != digest_of(artefact):
+            told.error("drift is not watched", reason=f"{file.name} is of other weights")
             return None
         return Detector(reference, self._settings.drift_run_length)
-
-    def _reference(self, artefact: Artefact) -> Reference | None:
-        carried = CARRIED in artefact.files
-        file = APPS / self._app / "drift" / f"{artefact.name}-{artefact.version}.json"
-        if carried:
-            file = resolve(artefact.name, artefact.version, self._settings.model_stores) / CARRIED
-        if not file.is_file():
-            return None
-        reference = Reference.model_validate_json(file.read_bytes())
-        return reference if reference.digest == digest_of(artefact) else None

@@ -12,9 +12,10 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from apps.runtime import drifting, server, watch
-from apps.runtime.drift import Detector, Reference, histogram, measured, payoffs, tolerance
+from apps.runtime.drift import Detector, Reference, digest_of, histogram, measured, payoffs, tolerance
 from apps.runtime.handler import Finding
 from models.artefact import Artefact
+from models.store import default_stores, resolve
 from tests.apps.conftest import running
 from tests.apps.doubler import app_for, settings_for
 from tests.apps.shadowed import Stable
@@ -188,8 +189,10 @@ async def test_without_a_reference_nothing_is_watched_and_the_log_says_so(store:
 @pytest.mark.anyio
 async def test_a_reference_of_other_weights_is_not_used(store: Path, referenced: Path) -> None:
     change(referenced, digest="0" * 64)
-    metrics, _ = await metrics_after(store, 500.0)
+    metrics, lines = await metrics_after(store, 500.0)
     assert not [name for name in metrics if name.startswith("modelserve_drift_detected")]
+    [line] = [line for line in lines if line["event"] == "drift is not watched"]
+    assert line["reason"] == "doubler-1.0.0.json is of other weights"
 
 
 @pytest.mark.anyio
@@ -221,10 +224,17 @@ def test_a_new_version_begins_with_nothing_against_it(referenced: Path, store: P
     assert registry.get_sample_value("modelserve_drift_detected", by) == 0
 
 
-def test_every_reference_that_is_committed_can_be_used() -> None:
-    files = sorted(Path(drifting.APPS).glob("*/drift/*.json"))
-    assert files
-    for file in files:
-        made = Reference.model_validate_json(file.read_bytes())
-        assert file.name == f"{made.model}-{made.version}.json"
-        assert Detector(made, 1e7).add(dict.fromkeys(made.statistics, 0.0)) == set()
+REFERENCES = sorted(drifting.APPS.glob("*/drift/*.json"))
+
+
+@pytest.mark.parametrize("file", REFERENCES, ids=[file.parents[1].name for file in REFERENCES])
+def test_a_reference_that_is_committed_is_of_the_model_that_is_served(file: Path) -> None:
+    made = Reference.model_validate_json(file.read_bytes())
+    assert file.name == f"{made.model}-{made.version}.json"
+    artefact = Artefact.load(resolve(made.model, made.version, default_stores()))
+    assert made.digest == digest_of(artefact)
+    assert Detector(made, 1e7).add(dict.fromkeys(made.statistics, 0.0)) == set()
+
+
+def test_apps_with_data_to_be_held_to_have_a_reference() -> None:
+    assert {file.parents[1].name for file in REFERENCES} >= {"bert-sentiment", "detector", "ner", "sentiment"}

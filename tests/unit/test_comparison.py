@@ -51,6 +51,8 @@ def test_a_missed_object_is_another_answer_with_some_overlap() -> None:
     report = compared(two, two[:1])
     assert report.agreement == 0
     assert report.overlap == pytest.approx(2 / 3)
+    [example] = report.disagreements
+    assert (example.stable, example.canary) == (["2 circle"], ["circle"])
 
 
 def test_each_object_counts_once_and_goes_with_the_nearest() -> None:
