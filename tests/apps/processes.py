@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-
+from infra.local.ports import answers
 from tests.until import until
 
 
@@ -23,9 +22,9 @@ def running(app: str, folder: Path, **told: str) -> Iterator[str]:
     try:
         until(lambda: process.poll() is not None or _port(log), f"{app} listens", 60)
         assert process.poll() is None, log.read_text()
-        url = f"http://127.0.0.1:{_port(log)}"
-        until(lambda: httpx.get(f"{url}/ready").is_success, f"{app} is ready", 60)
-        yield url
+        port = _port(log) or 0
+        until(lambda: answers(port, "/ready"), f"{app} is ready", 60)
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()
         process.wait()

@@ -3,8 +3,9 @@
 import ast
 import json
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,10 @@ UNPICKLER = Path("models/efficientnet_lite0/checkpoint.py")
 """Reads a checkpoint of torch before 1.6 when the artefact is made, by an unpickler that knows four harmless names."""
 
 
-def trees() -> Iterator[tuple[Path, ast.Module]]:
-    for folder in CODE:
-        for file in (places.CHECKOUT / folder).rglob("*.py"):
-            yield file.relative_to(places.CHECKOUT), ast.parse(file.read_text())
+@cache
+def trees() -> list[tuple[Path, ast.Module]]:
+    files = [file for folder in CODE for file in (places.CHECKOUT / folder).rglob("*.py")]
+    return [(file.relative_to(places.CHECKOUT), ast.parse(file.read_text())) for file in files]
 
 
 def imported(tree: ast.Module) -> set[str]:
