@@ -8,14 +8,14 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from models import bert_ner, distilbert_sst2, efficientnet_lite0, hub, ner, resnet50, sentiment
+from models import bert_ner, distilbert_sst2, efficientnet_lite0, hub, ner, resnet50, road_lite, sentiment
 from models.artefact import Artefact, ArtefactError
 from models.hub import Published
 from models.imagenet.weights import WeightsError
 from models.minilm import EncoderError
 from models.store import default_stores
 
-OURS = (efficientnet_lite0, sentiment, ner)
+OURS = (efficientnet_lite0, road_lite, sentiment, ner)
 """Made from what is installed."""
 
 PUBLISHED = (resnet50.PUBLISHED, distilbert_sst2.PUBLISHED, bert_ner.PUBLISHED)

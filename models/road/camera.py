@@ -78,7 +78,7 @@ HELD_OUT = Camera(
     vignette=(0.3, 0.4),
     quality=(60, 75),
 )
-"""One in a lorry, with finer pictures: high, wide, warm, grainy and with vignette all at once, and not in one of them as training's."""
+"""One in a lorry, with finer pictures: high, wide, warm, grainy and with vignette, all of it at once."""
 
 
 def pick(rng: np.random.Generator, between: Range) -> float:
@@ -104,7 +104,7 @@ def develop(rng: np.random.Generator, light: Light, camera: Camera) -> NDArray[n
 
 def _exposed(light: Light, brightness: float, contrast: float) -> Light:
     """Light through a film-like curve, exposed so that the mean is ``brightness``."""
-    low, high = 1e-3, 1e3
+    low, high, gain = 1e-3, 1e3, 1.0
     thumbnail = light[::3, ::3]
     for _ in range(18):
         gain = (low * high) ** 0.5
@@ -125,5 +125,7 @@ def soften(light: Light, sigma: float) -> Light:
     for axis in (0, 1):
         edges = [(3, 3) if each == axis else (0, 0) for each in range(light.ndim)]
         wide, length = np.pad(light, edges, mode="edge"), light.shape[axis]
-        light = sum(weight * np.take(wide, range(at, at + length), axis) for at, weight in enumerate(kernel))
+        light = np.zeros_like(light)
+        for at, weight in enumerate(kernel):
+            light += weight * np.take(wide, range(at, at + length), axis)
     return light

@@ -1,4 +1,4 @@
-"""From a trained run to a graph that serves: exported, compared with what was trained, measured on held-out pictures."""
+"""From a trained run to a graph that serves: exported, compared with what was trained, measured on new pictures."""
 
 # pyright: reportMissingImports=false
 # torch is in the group that trains; what serves and tests has none.

@@ -60,7 +60,7 @@ def ground(rng: np.random.Generator, view: View, weather: Weather, mirrored: Lig
         wet: whether there is water on the road.
     """
     bend, aside = rng.uniform(-0.004, 0.004), rng.uniform(-2.0, 2.0)
-    across = view.across - np.float32(aside) - np.float32(bend) * view.ahead**2
+    across = (view.across - np.float32(aside) - np.float32(bend) * view.ahead**2).astype(np.float32)
     half = np.float32(rng.uniform(2.8, 5.5))
     road = np.clip((half - np.abs(across)) / np.maximum(view.pixel * 0.2, 0.03) + 0.5, 0, 1)
     albedo = _asphalt(rng, across, view) + _marks(rng, across, half, view)[..., None]

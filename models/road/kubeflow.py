@@ -76,7 +76,7 @@ def _pipeline(image: str, secrets: Secrets) -> dsl.base_component.BaseComponent:
         return spec("evaluate", ["--data", data.path, "--run", run.path, "--evaluated", evaluated.path])
 
     @dsl.container_component
-    def register(
+    def register(  # noqa: PLR0917 - all by name
         endpoint: str,
         bucket: str,
         model: str,
@@ -100,7 +100,7 @@ def _pipeline(image: str, secrets: Secrets) -> dsl.base_component.BaseComponent:
         return spec("reload", ["--app", app])
 
     @dsl.pipeline(name=PIPELINE, description="From pictures of dry and wet roads to the network that the app serves.")
-    def pipeline(
+    def pipeline(  # noqa: PLR0917 - all by name
         minio_endpoint: str,
         source_data_bucket: str,
         source_data_object: str,

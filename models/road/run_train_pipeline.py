@@ -72,7 +72,7 @@ def local(given: argparse.Namespace) -> int:
     print("evaluated:", ", ".join(f"{key} {value}" for key, value in metrics.items()), flush=True)
     with tempfile.TemporaryDirectory(dir=work) as folder:
         registered = Path(folder)
-        version = steps.register(config, evaluated, registered, given.mlflow, name, where)
+        version = steps.register(config, evaluated, registered, tracking=given.mlflow, model=name, where=where)
         print(f"registered {name} {version}", flush=True)
         steps.promote(config, registered, given.mlflow, name)
     print(f"{name} {version} is in production", flush=True)
@@ -126,9 +126,8 @@ def _check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         return
     for name in ("kubeflow_host", "minio_endpoint"):
         if not getattr(given, name):
-            made.error(
-                f"Kubeflow needs --{name.replace('_', '-')}; or run here: --local; or write the pipeline: --compile-only"
-            )
+            option = name.replace("_", "-")
+            made.error(f"Kubeflow needs --{option}; or run here: --local; or write the pipeline: --compile-only")
     if given.app and not given.reload_secret:
         made.error("--app on Kubeflow needs --reload-secret")
 

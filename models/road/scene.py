@@ -84,9 +84,11 @@ def sky(rng: np.random.Generator, weather: Weather, height: int, width: int, hor
     up = np.abs(np.arange(height, dtype=np.float32) - np.float32(horizon)) / np.float32(height)
     blend = np.clip(up * 2.2, 0, 1)[:, None, None]
     light = weather.skyline * (1 - blend) + weather.zenith * blend
-    y = np.broadcast_to((up[:, None] + 0.02) * 10, (height, width))
+    y = np.broadcast_to(((up[:, None] + 0.02) * 10).astype(np.float32), (height, width))
     x = np.broadcast_to(np.linspace(0, 6, width, dtype=np.float32), (height, width))
-    cover = np.clip(noise(rng, x, y * 2, octaves=3) * 1.6, 0, 1)[..., None] * np.float32(weather.clouds)
+    cover = np.clip(noise(rng, x, (y * 2).astype(np.float32), octaves=3) * 1.6, 0, 1)[..., None] * np.float32(
+        weather.clouds
+    )
     return (light * (1 - cover) + weather.skyline.mean() * np.float32(rng.uniform(0.7, 1.3)) * cover).astype(np.float32)
 
 

@@ -64,7 +64,7 @@ def evaluate(config: Config, file: Path, run: Path, out: Path) -> dict[str, floa
     return measure(config, _unpacked(file), run, out)
 
 
-def register(config: Config, evaluated: Path, out: Path, tracking: str, model: str, where: Places) -> str:
+def register(config: Config, evaluated: Path, out: Path, *, tracking: str, model: str, where: Places) -> str:
     """Log, register and upload what was evaluated; the artefact's version.
 
     Args:
@@ -199,8 +199,8 @@ def main() -> None:
             case "evaluate":
                 _say(json.dumps(evaluate(config, given.data, given.run, given.evaluated)))
             case "register":
-                name = given.destination_model_name
-                _say(register(config, given.evaluated, given.registered, given.mlflow, name, places(given)))
+                told = {"tracking": given.mlflow, "model": given.destination_model_name, "where": places(given)}
+                _say(register(config, given.evaluated, given.registered, **told))
             case "promote":
                 promote(config, given.registered, given.mlflow, given.destination_model_name)
             case _:

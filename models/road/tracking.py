@@ -1,4 +1,4 @@
-"""Runs and registered versions on an MLflow tracking server: logged, registered, and put into production if good enough."""
+"""Runs and registered versions on MLflow's server: logged, registered, and put into production if good enough."""
 
 # pyright: reportMissingImports=false
 # MLflow's client is in the group that trains; what serves reads the registry by itself.

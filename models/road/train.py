@@ -35,7 +35,7 @@ class RunError(Exception):
 
 def preprocess(size: int) -> Preprocess:
     """From a picture to what the network sees: the central square, about -1…1."""
-    return Preprocess(size=size, crop=1.0, interpolation="bilinear", mean=(0.5,) * 3, std=(0.5,) * 3)
+    return Preprocess(size=size, crop=1.0, interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 
 def network(config: Config) -> nn.Module:

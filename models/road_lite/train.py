@@ -10,8 +10,8 @@ from safetensors.numpy import save_file
 
 from models.road import data
 from models.road.draw import holdout
-from models.road_lite.export import HEAD, PREPROCESS, features, network
 from models.road.network import answers, metrics, session
+from models.road_lite.export import HEAD, PREPROCESS, features, network
 
 VALIDATION = 0.15
 """Share of the pictures, the last ones, that choose how strongly weights are held back."""

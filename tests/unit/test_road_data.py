@@ -2,7 +2,7 @@
 
 import stat
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -113,15 +113,15 @@ def test_pictures_of_one_label_alone_are_refused(zipped: Callable[..., Path], tm
 
 
 @pytest.fixture(params=["folder", "bucket"])
-def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Places]:
     """A folder of buckets, or what speaks S3."""
-    endpoint, keys = (tmp_path / "store").as_uri(), (None, None)
-    if request.param == "bucket":
-        bucket = Bucket()
-        bucket.readers = {"reader"}
-        request.addfinalizer(bucket.end)
-        endpoint, keys = bucket.endpoint, ("reader", "word")
-    return Places(endpoint, "models", "road.zip", "models", *keys)
+    if request.param == "folder":
+        yield Places((tmp_path / "store").as_uri(), "models", "road.zip", "models")
+        return
+    bucket = Bucket()
+    bucket.readers = {"reader"}
+    yield Places(bucket.endpoint, "models", "road.zip", "models", "reader", "word")
+    bucket.end()
 
 
 def test_what_was_put_into_the_store_is_fetched(places: Places, tmp_path: Path) -> None:

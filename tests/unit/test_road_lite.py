@@ -7,8 +7,8 @@ import pytest
 
 from models.artefact import Artefact
 from models.imagenet.preprocess import Preprocess
-from models.road.draw import HOLDOUT_COUNT, HOLDOUT_SEED, draw
 from models.road.camera import HELD_OUT
+from models.road.draw import HOLDOUT_COUNT, HOLDOUT_SEED, draw
 from models.road.network import Run, answers, metrics, session
 from models.road_lite import NAME, VERSION, export
 
