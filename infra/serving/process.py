@@ -69,10 +69,7 @@ def render_canary(spec: ServingSpec, around: Surroundings) -> ProcessArgs | None
     Raises:
         ValueError: as ``render``.
     """
-    if spec.traffic.canary is None or spec.model is None:
-        return None
-    model = spec.model.model_copy(update={"version": spec.traffic.canary.version, "alternative": None})
-    return _rendered(spec, model, around)
+    return _rendered(spec, spec.canary_model, around) if spec.canary_model else None
 
 
 def source_digest(checkout: Path, spec: ServingSpec) -> str:

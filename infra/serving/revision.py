@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from infra.serving.cluster import Around
-from infra.serving.spec import Model, RunsOn, ServingSpec
+from infra.serving.spec import Model, RunsOn, ServingSpec, version_of
 
 HTTP_PORT = 80
 """Of every service that leads to an app."""
@@ -50,8 +50,8 @@ class Revision:
 
     @property
     def version(self) -> str:
-        """Version of its model, or ``current``; as this machine's gateway tells it."""
-        return self.model.label if self.model else "current"
+        """What it is called, on this machine too."""
+        return version_of(self.model)
 
     @property
     def selector(self) -> dict[str, str]:
@@ -90,8 +90,7 @@ def revisions(spec: ServingSpec) -> tuple[Revision, ...]:
     ``docs/decisions/cluster-traffic.md``.
     """
     stable = Revision(spec.name, "stable", spec.model, spec.way)
-    canary = spec.traffic.canary
-    if canary is None or spec.model is None:
+    if spec.canary_model is None:
         return (stable,)
-    model = spec.model.model_copy(update={"version": canary.version, "alternative": None})
-    return (stable, Revision(spec.name, "canary", model, "standard" if spec.way == "knative" else spec.way))
+    way = "standard" if spec.way == "knative" else spec.way
+    return (stable, Revision(spec.name, "canary", spec.canary_model, way))

@@ -62,6 +62,11 @@ class Model(Frozen):
         return self
 
 
+def version_of(model: Model | None) -> str:
+    """What a version of an app is called: as its model's, or ``current`` for an app without one."""
+    return model.label if model else "current"
+
+
 class Route(Frozen):
     """A path at the gateway.
 
@@ -231,8 +236,15 @@ class ServingSpec(Frozen):
 
     @property
     def version(self) -> str:
-        """What its stable version is called: the model's version, or ``current`` for an app without one."""
-        return self.model.label if self.model else "current"
+        """What its stable version is called."""
+        return version_of(self.model)
+
+    @property
+    def canary_model(self) -> Model | None:
+        """What its canary serves: another version of the model, and that alone. None without a canary."""
+        if self.model is None or self.traffic.canary is None:
+            return None
+        return self.model.model_copy(update={"version": self.traffic.canary.version, "alternative": None})
 
     @property
     def way(self) -> RunsOn:
