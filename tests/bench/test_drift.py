@@ -92,6 +92,7 @@ def rows_of(app: str, instances: Sequence[object]) -> list[Described]:
 
 
 def sentences(model: str) -> list[str]:
+    """Those that the model is held out from."""
     lines = (MODELS / model / "holdout" / "sentences.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line)["text"] for line in lines]
 
@@ -102,16 +103,19 @@ def longer(given: Sequence[str]) -> list[str]:
 
 
 def reference_of(app: str) -> Reference:
+    """The committed one."""
     [file] = (APPS / app / "drift").glob("*.json")
     return Reference.model_validate_json(file.read_bytes())
 
 
 def made_of(app: str, rows: Sequence[Described]) -> Reference:
+    """Another one, of the same model."""
     known = reference_of(app)
     return Reference.of(Artefact.load(resolve(known.model, known.version, default_stores())), "half", rows)
 
 
 def encoded(pixels: NDArray[np.uint8]) -> dict[str, str]:
+    """A picture as requests carry it."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
     return {"b64": base64.b64encode(stream.getvalue()).decode()}
@@ -122,14 +126,15 @@ def blurred(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def found(lengths: NDArray[np.int64], most: int) -> str:
-    if (lengths > most).mean() > 0.5:
-        return f"not within {most:,} instances in {(lengths > most).mean():.0%} of the runs"
+    """How soon the drift of these runs was found."""
+    if (lengths > most).mean() > 0.05:
+        return f"within {most:,} instances in {(lengths <= most).mean():.0%} of the runs"
     return f"after {np.median(lengths):.0f} instances in half of the runs, {np.quantile(lengths, 0.95):.0f} in 95 %"
 
 
 @pytest.mark.parametrize("instances", [1_000, 100_000])
 def test_run_length_without_drift(table: Table, instances: int) -> None:
-    """Eight statistics of which each reference is a sample, and so is what comes."""
+    """Eight statistics; the reference is a sample of the same as what comes."""
     rng = np.random.default_rng(5)
     known = {f"s{number}": histogram(rng.normal(size=instances).tolist()) for number in range(8)}
     streams = Streams(Reference(model="m", version="1", digest="", source="", statistics=known))
@@ -150,9 +155,9 @@ def test_run_length_without_drift(table: Table, instances: int) -> None:
     assert (lengths <= most).sum() <= 5
 
 
-@pytest.mark.parametrize(("app", "model"), [("sentiment", "sentiment"), ("ner", "ner")])
-def test_texts(table: Table, app: str, model: str) -> None:
-    held_out = sentences(model)
+@pytest.mark.parametrize(("app", "other"), [("sentiment", "ner"), ("ner", "sentiment")])
+def test_texts(table: Table, app: str, other: str) -> None:
+    held_out = sentences(app)
     rows = rows_of(app, held_out)
     order = np.random.default_rng(1).permutation(len(rows))
     halves = [[rows[index] for index in half] for half in np.array_split(order, 2)]
@@ -168,7 +173,11 @@ def test_texts(table: Table, app: str, model: str) -> None:
         f"drift, {app}, the same with 1,000 stated", f"mean over {np.minimum(lengths, most).mean():,.0f}", "over 1,000"
     )
     whole = Streams(reference_of(app))
-    shifts = {"texts three times as long": rows_of(app, longer(held_out)), "German": rows_of(app, GERMAN)}
+    shifts = {
+        "texts three times as long": rows_of(app, longer(held_out)),
+        "German": rows_of(app, GERMAN),
+        f"other subjects, the texts of {other}": rows_of(app, sentences(other)),
+    }
     if app == "sentiment":
         negative = [row for row in rows if row[1][0].label == "NEGATIVE"]
         positive = [row for row in rows if row[1][0].label == "POSITIVE"]
