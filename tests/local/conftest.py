@@ -34,16 +34,8 @@ def coffee() -> bytes:
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A platform that is up; everything of it is gone afterwards, whatever the tests did to it."""
-    made = checkout(tmp_path_factory.mktemp("p"))
-    try:
-        made.up()
+    with checkout(tmp_path_factory.mktemp("p")).up_meanwhile() as made:
         yield made
-    finally:
-        made.destroy()
-        left = made.processes()
-        for process in left:
-            process.kill()
-        assert not left, f"left behind: {[process.cmdline() for process in left]}"
 
 
 def checkout(folder: Path) -> Platform:

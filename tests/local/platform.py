@@ -3,9 +3,10 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import psutil
@@ -88,6 +89,19 @@ class Platform:
     def destroy(self) -> None:
         """Take everything down."""
         self.pulumi("destroy", "--yes", "--skip-preview", "--stack", "local")
+
+    @contextmanager
+    def up_meanwhile(self) -> Iterator[Self]:
+        """Be up, and see that nothing is left afterwards, whatever was done to it."""
+        try:
+            self.up()
+            yield self
+        finally:
+            self.destroy()
+            left = self.processes()
+            for process in left:
+                process.kill()
+            assert not left, f"left behind: {[process.cmdline() for process in left]}"
 
     def modelserve(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The project's own command."""

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from skimage import data
 
+from models.road import LABELS
+from models.road.draw import holdout
 from tests.local.conftest import jpeg
 from tests.local.platform import Platform
 from tests.until import until
@@ -97,10 +99,21 @@ def test_raw_tensors_pass_the_gateway_both_ways(platform: Platform) -> None:
     assert logits.argmax() == 1
 
 
-@pytest.mark.parametrize("app", ["bert-sentiment", "bert-sentiment-predictor", "detector", "classifier", "ner"])
-def test_every_model_app_has_the_common_routes(platform: Platform, app: str) -> None:
+def test_a_road_is_dry_or_wet_and_the_answer_says_which_model_gave_it(platform: Platform) -> None:
+    pictures = holdout(2)
+    found = [platform.post("/dry-wet-model/predict", picture.jpeg).json() for picture in pictures]
+    assert [each["prediction"] for each in found] == [LABELS[picture.label] for picture in pictures] == ["dry", "wet"]
+    assert {(each["model"], each["version"]) for each in found} == {("road_lite", "1.0.0")}
+    told = httpx.get(f"{platform.gateway}/dry-wet-model/model/info").json()
+    assert told["served_as_alternative_for"] == "road@production"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["bert-sentiment", "bert-sentiment-predictor", "detector", "classifier", "dry-wet-model", "ner"]
+)
+def test_every_model_app_has_the_common_routes(platform: Platform, prefix: str) -> None:
     for path in ("health", "ready", "metrics", "model/info", "docs", "redoc", "openapi.json", "v1/models", "v2"):
-        assert httpx.get(f"{platform.gateway}/{app}/{path}").status_code == 200, path
+        assert httpx.get(f"{platform.gateway}/{prefix}/{path}").status_code == 200, path
 
 
 def test_prometheus_sees_every_instance(platform: Platform) -> None:

@@ -50,15 +50,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         if app.parent.name != "road":
             made.configure(f"apps.{app.parent.name}.enabled", False)
     made.environment["MODELSERVE_CACHE"] = str(made.root / "cache")
-    try:
-        made.up()
+    with made.up_meanwhile():
         yield made
-    finally:
-        made.destroy()
-        left = made.processes()
-        for process in left:
-            process.kill()
-        assert not left, f"left behind: {[process.cmdline() for process in left]}"
 
 
 @pytest.fixture(scope="module")
