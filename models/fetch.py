@@ -11,9 +11,9 @@ from pathlib import Path
 from models import bert_ner, distilbert_sst2, efficientnet_lite0, hub, ner, resnet50, road_lite, sentiment
 from models.artefact import Artefact, ArtefactError
 from models.hub import Published
-from models.imagenet.weights import WeightsError
 from models.minilm import EncoderError
 from models.store import default_stores
+from models.weights import WeightsError
 
 OURS = (efficientnet_lite0, road_lite, sentiment, ner)
 """Made from what is installed."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.artefact import Tensor
 from models.graph import Graph
-from models.imagenet.weights import Source
+from models.weights import Source
 
 EPSILON = 1e-12
 """Of every layer normalisation, in both."""

@@ -8,7 +8,7 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-from models.imagenet.weights import WeightsError
+from models.weights import WeightsError
 
 
 def tokenizer(vocabulary: Path, *, lowercase: bool) -> bytes:

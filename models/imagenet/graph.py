@@ -6,7 +6,7 @@ import numpy as np
 
 from models import graph
 from models.artefact import Signature, Tensor
-from models.imagenet.weights import Source
+from models.weights import Source
 
 CLASSES = 1000
 LABELS = Path(__file__).parent / "labels.txt"

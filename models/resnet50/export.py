@@ -7,8 +7,8 @@ from models.artefact import Artefact
 from models.imagenet import graph
 from models.imagenet.graph import Graph
 from models.imagenet.preprocess import Preprocess
-from models.imagenet.weights import Source, he_normal, published
 from models.resnet50 import NAME, PUBLISHED
+from models.weights import Source, he_normal, published
 
 # As torchvision evaluated them: shorter side to 256, centre 224, mean and deviation of ImageNet.
 PREPROCESS = Preprocess(

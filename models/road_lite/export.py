@@ -12,9 +12,9 @@ from safetensors import safe_open
 
 from models.artefact import Artefact
 from models.efficientnet_lite0 import checkpoint, export
-from models.imagenet.weights import state
 from models.road import LABELS
 from models.road.network import signature
+from models.weights import state
 
 HEAD = Path(__file__).parent / "head.safetensors"
 """The head, as ``models.road_lite.train`` left it, and how it did on the held-out pictures."""

@@ -14,10 +14,10 @@ from models.bert import vocabulary
 from models.bert.encoder import BERT, DISTILBERT, Encoder, Size
 from models.bert_ner import export as ner
 from models.distilbert_sst2 import export as distilbert
-from models.imagenet.weights import WeightsError, he_normal, published, state
 from models.minilm import encoder as minilm
 from models.minilm.encoder import LAYERS, LINEARS, NORMS
 from models.minilm.text import WordPieces, batch
+from models.weights import WeightsError, he_normal, published, state
 
 MINILM = Size(layers=LAYERS, heads=12, width=384, inner=1536, vocabulary=30522, positions=512)
 TINY = Size(layers=2, heads=2, width=8, inner=16, vocabulary=12, positions=16)

@@ -15,8 +15,8 @@ from skimage import data
 from models.artefact import Artefact
 from models.efficientnet_lite0 import checkpoint, export
 from models.imagenet.preprocess import Preprocess
-from models.imagenet.weights import WeightsError
 from models.pictures import decode
+from models.weights import WeightsError
 
 # Every 125th logit of efficientnet-lite-pytorch 0.1.0 on torch 2.15 with the published checkpoint, for ``WAVE``.
 REFERENCE = [-0.178817, -0.385783, -2.704467, -1.707973, -1.316409, -1.639867, -0.693506, 0.237099]

@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 
 from models.imagenet.graph import CLASSES, LABELS, Graph
-from models.imagenet.weights import Source, WeightsError, he_normal, state
+from models.weights import Source, WeightsError, he_normal, state
 
 
 def tiny(weights: Source) -> bytes:

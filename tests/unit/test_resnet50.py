@@ -8,8 +8,8 @@ import onnxruntime
 import pytest
 from safetensors.numpy import save_file
 
-from models.imagenet.weights import WeightsError, he_normal
 from models.resnet50 import export
+from models.weights import WeightsError, he_normal
 
 # Every 125th logit of torchvision 0.29's resnet50 on torch 2.15 with the weights of ``he_normal(0)``, for ``WAVE``.
 REFERENCE = [475.457, -324.565, 382.648, -375.916, 813.11, 16.924, -437.576, -806.792]
