@@ -106,6 +106,7 @@ def lock() -> None:
         ("policies", ["policies/pyproject.toml", "--group", "policies/pyproject.toml:dev"], ""),
         ("clients", ["--group", "pyproject.toml:clients"], ""),
         ("mlflow", ["--group", "pyproject.toml:mlflow"], ""),
+        ("servers", ["--group", "pyproject.toml:servers"], ""),
         ("build", ["-"], build),
         ("uv", ["-"], _pinned("uv")),
         ("go", ["-"], _pinned("go")),

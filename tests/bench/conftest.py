@@ -1,6 +1,7 @@
-"""Benchmarks print a table, and keep it in ``docs/benchmarks.md`` when asked to with ``--record``."""
+"""Benchmarks print tables, and keep them in ``docs/benchmarks.md`` when asked to with ``--record``."""
 
 import platform
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,9 +15,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 @dataclass
 class Table:
-    """Rows of what was measured, beside what was aimed at."""
+    """Rows of what was measured, beside what was aimed at; and what more there is to say, in Markdown."""
 
     rows: list[tuple[str, str, str]] = field(default_factory=list)
+    more: list[str] = field(default_factory=list)
 
     def add(self, what: str, measured: str, goal: str = "") -> None:
         """Keep one row, and print it at once."""
@@ -24,19 +26,24 @@ class Table:
         print(f"\n  {what}: {measured}" + (f"   (goal {goal})" if goal else ""))
 
     def markdown(self) -> str:
-        """The page, with the machine and the day."""
+        """What was measured, with the machine and the day."""
         cores, memory = psutil.cpu_count(), psutil.virtual_memory().total / 2**30
         lines = [
-            "# Benchmarks",
+            f"On {date.today():%Y-%m-%d}: {cores} cores ({_processor()}), {memory:.0f} GiB, {platform.system()}.",
             "",
-            f"`make bench` on {date.today():%Y-%m-%d}: {cores} cores ({_processor()}), {memory:.0f} GiB,"
-            f" {platform.system()}. Ratios are taken within one run, against a control in that run.",
-            "",
-            "| what | measured | goal |",
-            "|---|---|---|",
-            *(f"| {what} | {measured} | {goal} |" for what, measured, goal in self.rows),
         ]
-        return "\n".join(lines) + "\n"
+        if self.rows:
+            lines += ["| what | measured | goal |", "|---|---|---|"]
+            lines += [f"| {what} | {measured} | {goal} |" for what, measured, goal in self.rows]
+        return "\n".join([*lines, *self.more]).rstrip() + "\n"
+
+
+def recorded(page: str, title: str, text: str) -> str:
+    """The page with another section of this title; what other benchmarks measured, stays."""
+    head, *sections = re.split(r"^(?=## )", page, flags=re.MULTILINE)
+    known = {section.partition("\n")[0]: section.rstrip() for section in sections}
+    known[f"## {title}"] = f"## {title}\n\n{text}".rstrip()
+    return "\n\n".join([head.rstrip(), *known.values()]) + "\n"
 
 
 def _processor() -> str:
@@ -44,10 +51,11 @@ def _processor() -> str:
     return found[0].partition(":")[2].strip() if found else platform.processor()
 
 
-@pytest.fixture(scope="session")
-def table(pytestconfig: pytest.Config) -> Iterator[Table]:
-    """Where benchmarks put what they measured."""
+@pytest.fixture(scope="module")
+def table(request: pytest.FixtureRequest) -> Iterator[Table]:
+    """Where the benchmarks of a module put what they measured; the first words of its docstring are its title."""
     table = Table()
     yield table
-    if pytestconfig.getoption("--record"):
-        PAGE.write_text(table.markdown())
+    if request.config.getoption("--record") and (table.rows or table.more):
+        title = re.split(r"[:.\n]", request.module.__doc__)[0].replace("``", "`")
+        PAGE.write_text(recorded(PAGE.read_text(), title, table.markdown()))
