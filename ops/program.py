@@ -4,7 +4,6 @@ What only a cloud can know stands as ``${Type.name.property}``. Nothing is made,
 """
 
 import asyncio
-import gc
 import runpy
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from pulumi import _types as wire_types  # pyright: ignore[reportPrivateUsage]
 from pulumi.dynamic.dynamic import PROVIDER_KEY
 from pulumi.runtime import mocks, rpc
 
+from infra import brisk
 from infra.settings import CHECKOUT, PROJECT, from_file, written
 from ops import sdk
 
@@ -114,10 +114,6 @@ def _run(recording: mocks.Mocks, stack: str) -> None:
         runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__")
 
     drain = cast(Callable[[Callable[[], None]], Callable[[], None]], mocks.test)  # pyright: ignore[reportUnknownMemberType]
-    debug = pulumi.log.debug
-    try:
+    # The program is used to having a process of its own.
+    with brisk.undone():
         drain(whole)()
-    finally:
-        # The program is used to having a process of its own, and switches these off in it.
-        pulumi.log.debug = debug
-        gc.enable()

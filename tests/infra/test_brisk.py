@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import gc
 import logging
 from collections.abc import Callable, Collection
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 from pulumi.runtime import mocks, settings
+from pulumi.runtime import resource as registration
 
 from infra import brisk
 from tests.recorder import Recorder
@@ -79,15 +81,43 @@ def test_the_sdk_needs_to_be_begun(looked_at: list[int]) -> None:
 
 
 def test_the_engine_hears_no_debug_messages_of_a_hushed_program(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(pulumi.log, "debug", pulumi.log.debug)
     logger = logging.getLogger("engine")
     caplog.set_level(logging.DEBUG, logger.name)
     executed(begun, logger)
-    assert len(caplog.messages) > RESOURCES, "the SDK says nothing: take hush() away"
+    assert len(caplog.messages) > RESOURCES, "the SDK says nothing: hush() need not"
     caplog.clear()
 
-    brisk.hush()
-    executed(begun, logger)
+    with brisk.undone():
+        brisk.hush()
+        executed(begun, logger)
     assert not caplog.messages
+
+
+def test_the_engine_is_not_told_who_asked_in_a_hushed_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames: list[int] = []
+    register = mocks.MockMonitor.RegisterResource
+
+    def looked_at(monitor: mocks.MockMonitor, request: Any) -> Any:
+        frames.append(len(request.stackTrace.frames))
+        return register(monitor, request)
+
+    monkeypatch.setattr(mocks.MockMonitor, "RegisterResource", looked_at)
+    executed(begun)
+    assert sum(frames) > RESOURCES, "the SDK tells nothing: hush() need not forbid it"
+    frames.clear()
+
+    with brisk.undone():
+        brisk.hush()
+        executed(begun)
+    assert sum(frames) == 0
+    assert len(frames) > RESOURCES
+
+
+def test_a_program_in_a_process_with_more_to_do_leaves_nothing_switched_off() -> None:
+    before = pulumi.log.debug, registration._get_stack_trace, gc.isenabled()
+    with brisk.undone():
+        brisk.hush()
+        brisk.keep_garbage()
+    assert (pulumi.log.debug, registration._get_stack_trace, gc.isenabled()) == before
