@@ -86,7 +86,6 @@ async def _ask(app: str, instances: Sequence[object], folder: str) -> None:
     from apps.runtime import logs, server  # noqa: PLC0415
     from apps.runtime.settings import SettingsError  # noqa: PLC0415
 
-    logs.configure("WARNING", app)
     models = {spec.name: spec.model for spec in serving_specs(from_file("local"), "local") if spec.model}
     if app not in models:
         raise fail(f"No app {app} serves a model.\n  There are: {', '.join(models)}.")
@@ -104,6 +103,7 @@ async def _ask(app: str, instances: Sequence[object], folder: str) -> None:
         created = module.create(settings)
     except SettingsError as error:  # its model runs elsewhere
         raise fail(f"{app} cannot answer here: {error}\n  Ask the deployed one, then leave --inputs out.") from None
+    logs.configure("WARNING", app)
     served = server.build(app, created, settings)
     transport = httpx.ASGITransport(served.asgi)
     async with (
