@@ -26,6 +26,8 @@ from models.artefact import Artefact
 from models.circle_detector.draw import HELD_OUT, draw
 from models.circle_detector.evaluate import SIZES
 from models.minilm.text import Pieces
+from models.road import camera
+from models.road import draw as road
 from models.store import default_stores, resolve
 from ops.reference import answered
 from tests.bench.conftest import Table
@@ -188,26 +190,47 @@ def test_texts(table: Table, app: str, other: str) -> None:
         table.add(f"drift, {app}, {name}", found(whole.lengths(whole.binned(shifted), RUN_LENGTH, most), most))
 
 
-def test_pictures(table: Table) -> None:
-    # Behind those that the reference is of.
-    drawn = [draw(HELD_OUT, 5000 + index, *SIZES[index % len(SIZES)]).pixels for index in range(PICTURES)]
-    streams, most = Streams(reference_of("detector")), 10_000
-    rows = rows_of("detector", [encoded(each) for each in drawn])
+def circles(index: int) -> NDArray[np.uint8]:
+    """A picture behind those that the reference is of."""
+    return draw(HELD_OUT, 5000 + index, *SIZES[index % len(SIZES)]).pixels
+
+
+def roads(index: int) -> NDArray[np.uint8]:
+    """A picture of another seed than the reference's, 77."""
+    return road.draw(camera.HELD_OUT, 78, index).pixels
+
+
+@pytest.mark.parametrize(
+    ("app", "drawn", "mix", "of_mix"),
+    [
+        ("detector", circles, "pictures with two circles at most", lambda findings: len(findings) <= 2),
+        ("road", roads, "wet roads alone", lambda findings: findings[0].label == "wet"),
+    ],
+    ids=["detector", "road"],
+)
+def test_pictures(
+    table: Table,
+    app: str,
+    drawn: Callable[[int], NDArray[np.uint8]],
+    mix: str,
+    of_mix: Callable[[Sequence[Finding]], bool],
+) -> None:
+    pixels = [drawn(index) for index in range(PICTURES)]
+    streams, most = Streams(reference_of(app)), 10_000
+    rows = rows_of(app, [encoded(each) for each in pixels])
     lengths = streams.lengths(streams.binned(rows), RUN_LENGTH, most)
-    table.add("drift, detector, other drawn pictures", f"{(lengths <= most).sum()} alarms in {RUNS * most:,}")
-    changes: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-        "pictures at 60 % of the light": lambda pixels: (pixels * 0.6).astype(np.uint8),
-        "pictures at 85 % of the light": lambda pixels: (pixels * 0.85).astype(np.uint8),
-        "pictures blurred by 2 pixels": blurred,
+    table.add(f"drift, {app}, other drawn pictures", f"{(lengths <= most).sum()} alarms in {RUNS * most:,}")
+    shifts = {
+        name: rows_of(app, [encoded(change(each)) for each in pixels])
+        for name, change in {
+            "pictures at 60 % of the light": lambda given: (given * 0.6).astype(np.uint8),
+            "pictures at 85 % of the light": lambda given: (given * 0.85).astype(np.uint8),
+            "pictures blurred by 2 pixels": blurred,
+        }.items()
     }
-    for name, change in changes.items():
-        shifted = rows_of("detector", [encoded(change(each)) for each in drawn])
-        table.add(f"drift, detector, {name}", found(streams.lengths(streams.binned(shifted), RUN_LENGTH, most), most))
-    few = [row for row in rows if len(row[1]) <= 2]
-    table.add(
-        "drift, detector, pictures with two circles at most",
-        found(streams.lengths(streams.binned(few), RUN_LENGTH, most), most),
-    )
+    shifts[mix] = [row for row in rows if of_mix(row[1])]
+    for name, shifted in shifts.items():
+        table.add(f"drift, {app}, {name}", found(streams.lengths(streams.binned(shifted), RUN_LENGTH, most), most))
 
 
 def microseconds(work: Callable[[], object], times: int = 2000) -> float:
