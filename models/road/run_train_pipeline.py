@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from models.road import NAME, steps
@@ -16,7 +17,6 @@ from models.road.objects import add_arguments, places
 from models.store import NAME as MODEL_NAME
 
 MLFLOW = "MLFLOW_TRACKING_URI"
-IMAGE = "a container image"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,8 +33,8 @@ def parser() -> argparse.ArgumentParser:
         "--app", help="URL of the app that is told to reload at the end, such as https://host/dry-wet-model"
     )
     here = made.add_argument_group("here")
-    here.add_argument("--local", action="store_true", help="run the steps here, going on where a run was stopped")
-    here.add_argument("--config", type=Path, default=DEFAULT, help=f"hyper-parameters ({DEFAULT.name} beside this)")
+    here.add_argument("--local", action="store_true", help="run the steps here; a training that was stopped goes on")
+    here.add_argument("--config", type=Path, help=f"hyper-parameters ({DEFAULT.name} beside this)")
     here.add_argument("--work", type=Path, help="folder of data, checkpoints and results; needed with --local")
     there = made.add_argument_group("on Kubeflow")
     there.add_argument("--kubeflow-host", help="URL of Kubeflow Pipelines")
@@ -61,8 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def local(given: argparse.Namespace) -> int:
-    """Every step here, one after the other; those of a stopped run that are done are not done again."""
-    config, where, work = read(given.config), places(given), given.work
+    """Every step here, one after the other; a training that was stopped goes on from its last checkpoint."""
+    _needs("torch", "mlflow")
+    config, where, work = read(given.config or DEFAULT), places(given), given.work
     token = steps.token() if given.app else ""
     name, run, evaluated = given.destination_model_name, work / "run", work / "evaluated"
     print(f"fetch {given.source_data_object}", flush=True)
@@ -83,10 +84,9 @@ def local(given: argparse.Namespace) -> int:
 
 def kubeflow(given: argparse.Namespace) -> int:
     """The same steps as a pipeline."""
-    try:
-        from models.road.kubeflow import Secrets, compile_to, submit  # noqa: PLC0415
-    except ModuleNotFoundError as missing:
-        raise ConfigError(f"{missing}.\n  Install the packages of toolchain/locks/train.txt.") from None
+    _needs("kfp")
+    from models.road.kubeflow import Secrets, compile_to, submit  # noqa: PLC0415 - which only what trains has
+
     file = given.out or Path("train-road.yaml")
     chosen = {"store": given.minio_secret} if given.minio_secret else {}
     compile_to(file, given.training_image, Secrets(reload=given.reload_secret, **chosen))
@@ -118,6 +118,9 @@ def _check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         if given.work is None:
             made.error("--local needs --work FOLDER")
         return
+    for name in ("config", "work"):
+        if getattr(given, name):
+            made.error(f"--{name} goes with --local; on Kubeflow the image's own {DEFAULT.name} counts")
     if not given.training_image:
         made.error("Kubeflow needs --training-image; or run here: --local")
     if given.out and given.out.suffix != ".yaml":
@@ -130,6 +133,16 @@ def _check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
             made.error(f"Kubeflow needs --{option}; or run here: --local; or write the pipeline: --compile-only")
     if given.app and not given.reload_secret:
         made.error("--app on Kubeflow needs --reload-secret")
+
+
+def _needs(*packages: str) -> None:
+    """Refuse where a package that trains is missing."""
+    for package in packages:
+        if find_spec(package) is None:
+            raise ConfigError(
+                f"{sys.executable} has no {package}.\n"
+                "  Install what trains, make training, and begin with .venv-train/bin/python in place of python."
+            )
 
 
 def _say(line: str) -> None:

@@ -155,11 +155,14 @@ class _Learner:
             state = {name.partition(".")[2]: tensor for name, tensor in tensors.items() if name.startswith(f"{part}.")}
             module.load_state_dict(state)
         optimiser: dict[int, dict[str, Tensor]] = {}
+        weights = list(self._network.parameters())
         for name, tensor in tensors.items():
             part, _, rest = name.partition(".")
             if part == "optimiser":
                 number, _, name_ = rest.partition(".")
-                optimiser.setdefault(int(number), {})[name_] = tensor
+                # The fused step goes through memory as it lies, so moments must lie as their weights do: channels last.
+                like = torch.empty_like(weights[int(number)]).copy_(tensor) if tensor.dim() else tensor
+                optimiser.setdefault(int(number), {})[name_] = like
         groups = self._optimiser.state_dict()["param_groups"]
         self._optimiser.load_state_dict({"state": optimiser, "param_groups": groups})
         self._losses = json.loads(told["losses"])

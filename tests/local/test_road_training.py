@@ -17,7 +17,11 @@ import yaml
 from infra.local import mlflow, ports
 from models import registry
 from models.artefact import Artefact
+from models.road import LABELS
 from models.road.config import DEFAULT
+from models.road.draw import holdout
+from tests.apps.processes import running
+from tests.apps.road import write_road
 from tests.until import until
 from toolchain import places
 
@@ -67,13 +71,26 @@ def command(root: Path, work: str, tracking: str, **told: Any) -> list[str]:
     return [str(PYTHON), "-m", "models.road.run_train_pipeline", *given]
 
 
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=places.CHECKOUT, capture_output=True, text=True, check=False)
+def run(root: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"RELOAD_TOKEN_FILE": str(root / "token")}
+    return subprocess.run(command, cwd=places.CHECKOUT, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
-def trained(root: Path, tracking: str) -> list[str]:
-    """What two trainings said, of which the first was killed and begun again."""
+def app(root: Path, tracking: str) -> Iterator[str]:
+    """URL of the app that serves what is in production; it started when nothing was."""
+    (root / "token").write_text("a-token")
+    write_road(root / "artefacts", "1.0.0", "road_lite")
+    told = {"MODEL_NAME": "road", "MODEL_VERSION": "@production", "MODEL_ALTERNATIVE": "road_lite@1.0.0"}
+    told |= {"MODEL_STORES": f"{root / 'artefacts'}{os.pathsep}mlflow+{tracking}"}
+    told |= {"RELOAD_TOKEN_FILE": str(root / "token"), "MODELSERVE_CACHE": str(root / "app-cache")}
+    with running("road", root, **told) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def trained(root: Path, tracking: str, app: str) -> list[str]:
+    """What two trainings said: one that was killed and begun again, and one that let the app reload at its end."""
     data = [sys.executable, "-m", "models.road.data", "--out", str(root / "road.zip"), "--count", "30"]
     data += ["--minio-endpoint", (root / "store").as_uri(), "--source-data-bucket", "data"]
     subprocess.run(data, cwd=places.CHECKOUT, check=True, capture_output=True)
@@ -88,8 +105,8 @@ def trained(root: Path, tracking: str) -> list[str]:
                 break
     assert process.returncode == -signal.SIGKILL
     said: list[str] = []
-    for each in (killed, command(root, "whole", tracking)):
-        done = run(each)
+    for each in (killed, [*command(root, "whole", tracking), "--app", app]):
+        done = run(root, each)
         assert done.returncode == 0, done.stdout + done.stderr
         said.append(done.stdout)
     return said
@@ -126,6 +143,15 @@ def test_what_was_trained_last_is_in_production_and_can_be_served(
     assert found.metrics == json.loads((root / "whole" / "evaluated" / "metrics.json").read_text())
 
 
+def test_the_app_was_told_to_reload_and_serves_it(trained: list[str], app: str) -> None:
+    told = httpx.get(f"{app}/model/info").json()
+    assert (told["name"], told["version"]) == ("road", version(trained[1]))
+    assert "'before': {'name': 'road_lite', 'version': '1.0.0'}" in trained[1]
+    answer = httpx.post(f"{app}/predict", files={"file": holdout(1)[0].jpeg}).json()
+    assert answer["version"] == version(trained[1])
+    assert answer["prediction"] in LABELS
+
+
 def test_it_lies_in_the_bucket_of_models_too(trained: list[str], root: Path) -> None:
     folder = root / "store" / "models" / "road" / version(trained[1])
     assert Artefact.load(folder).version == version(trained[1])
@@ -143,7 +169,7 @@ def test_its_run_says_what_it_was_told_and_how_it_went(trained: list[str], track
 
 def test_one_that_is_not_good_enough_changes_nothing(trained: list[str], tracking: str, root: Path) -> None:
     before = production(tracking, root).version
-    done = run(command(root, "whole", tracking, gate={"accuracy": 1.0}))
+    done = run(root, command(root, "whole", tracking, gate={"accuracy": 1.0}))
     assert done.returncode == 1
     assert re.search(r"does not go into production: its holdout_accuracy is [\d.]+, below 1.0", done.stderr)
     assert production(tracking, root).version == before
@@ -161,7 +187,7 @@ def test_the_pipeline_of_kubeflow_has_the_same_steps_and_no_key(root: Path) -> N
         "data",
     ]
     given += ["--minio-access-key", "an-access-key", "--minio-secret-key", "a-secret-key", "--reload-secret", "road"]
-    done = run([str(PYTHON), "-m", "models.road.run_train_pipeline", *given])
+    done = run(root, [str(PYTHON), "-m", "models.road.run_train_pipeline", *given])
     assert done.returncode == 0, done.stderr
     text = file.read_text()
     pipeline, platform = yaml.safe_load_all(text)
