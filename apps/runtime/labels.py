@@ -44,4 +44,6 @@ class MostLikely:
 
     def best(self, result: NDArray[np.floating]) -> str:
         """The most likely one."""
-        return self.labels[int(result.argmax())]
+        # A few numbers; argmax would hand the interpreter to another thread, and wait to get it back.
+        scores = result.tolist()
+        return self.labels[scores.index(max(scores))]

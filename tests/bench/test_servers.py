@@ -34,17 +34,16 @@ CLIENTS = (1, 8, 32)
 ROUNDS = 2
 SECONDS = 6.0
 START_S = 120
-THREADS = psutil.cpu_count() or 1
 TEXT = "The food was wonderful, but the room was cold and the staff could not have cared less about it."
 
 ABOUT = f"""
 The same files of models by the same code that decodes and predicts (`tests/bench/servers/core.py`), ONNX Runtime with
-{THREADS} threads that do not spin, batches of up to {core.MAX_BATCH}; each server as its documentation has it for one
-model on CPU, its log as it comes. Requests are JSON of one picture (600 × 400, JPEG in base64) or one sentence. Server
-and clients share the cores. Of {ROUNDS} rounds, the second in reverse order, both count: {SECONDS:g} s for each number
-of clients. Memory is that of all processes, shared pages counted once; processor time is what a request takes of it;
-cold start is from the command to the first answer, the faster of both. The bare session decodes and predicts without a
-server, one by one, and in full batches beside more clients.
+{core.THREADS} threads that do not spin, batches of up to {core.MAX_BATCH}; each server as its documentation has it for
+one model on CPU, its log as it comes. Requests are JSON of one picture (600 × 400, JPEG in base64) or one sentence.
+Server and clients share the cores. Of {ROUNDS} rounds, the second in reverse order, both count: {SECONDS:g} s for each
+number of clients. Memory is that of all processes, shared pages counted once; processor time is what a request takes of
+it; cold start is from the command to the first answer, the faster of both. The bare session decodes and predicts
+without a server, one by one, and in full batches beside more clients.
 """
 
 
@@ -119,7 +118,7 @@ def measure(name: str, served: Served, seen: Seen) -> None:
         {"Content-Type": "application/json"},
     )
     began = time.perf_counter()
-    with started(command, served.environment(port, THREADS)) as tree:
+    with started(command, served.environment(port, core.THREADS)) as tree:
         with connection(ask[1]) as one:
             while one(ask) != 200:
                 assert tree.first.status() != psutil.STATUS_ZOMBIE, f"{name} ended"
@@ -137,7 +136,7 @@ def measure(name: str, served: Served, seen: Seen) -> None:
 
 def measure_bare(served: Served, seen: Seen) -> None:
     """Decode and predict in this process."""
-    model = core.KINDS[served.app](served.folder, THREADS)
+    model = core.KINDS[served.app](served.folder, core.THREADS)
     for clients in CLIENTS:
         size = min(clients, core.MAX_BATCH)
         took = repeated(lambda size=size: model.predict([model.decode(served.asked) for _ in range(size)]))

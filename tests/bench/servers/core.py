@@ -16,6 +16,9 @@ from models.minilm.text import Pieces, WordPieces
 from models.pictures import decode
 from models.sentiment.network import probabilities
 
+THREADS = len(os.sched_getaffinity(0))
+"""What ours takes by itself: all cores that it may run on."""
+
 MAX_BATCH = 8
 WAIT_S = 0.005
 """How long servers that wait for a fuller batch wait: what their documentations' examples give, or less."""
