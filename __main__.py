@@ -8,6 +8,7 @@ from infra import brisk, settings
 from infra.validation import SettingsError
 
 brisk.hush()
+brisk.name_at_once()
 brisk.keep_garbage()
 try:
     chosen = settings.read()

@@ -1,8 +1,9 @@
 """IAM policy documents, typed, so that a grant on everything cannot be written by accident."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pulumi
 
@@ -41,7 +42,33 @@ class Statement:
 
 def document(*statements: Statement) -> pulumi.Output[str]:
     """Write statements as a policy document in JSON."""
-    return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [_render(one) for one in statements]})
+    written = {"Version": "2012-10-17", "Statement": [_render(one) for one in statements]}
+    # Output.json_dumps would make an output of every list, key and word in it, fifty a document.
+    waiting = list(_outputs(written))
+    return pulumi.Output.all(*waiting).apply(
+        lambda known: json.dumps(_filled(written, dict(zip(map(id, waiting), known, strict=True))))
+    )
+
+
+def _outputs(part: object) -> Iterator[pulumi.Output[Any]]:
+    if isinstance(part, pulumi.Output):
+        yield cast(pulumi.Output[Any], part)
+    elif isinstance(part, Mapping):
+        for value in cast(Mapping[str, object], part).values():
+            yield from _outputs(value)
+    elif isinstance(part, list):
+        for value in cast(list[object], part):
+            yield from _outputs(value)
+
+
+def _filled(part: object, known: Mapping[int, object]) -> object:
+    if isinstance(part, pulumi.Output):
+        return known[id(cast(object, part))]
+    if isinstance(part, Mapping):
+        return {key: _filled(value, known) for key, value in cast(Mapping[str, object], part).items()}
+    if isinstance(part, list):
+        return [_filled(value, known) for value in cast(list[object], part)]
+    return part
 
 
 def assumed_by(service: str) -> pulumi.Output[str]:

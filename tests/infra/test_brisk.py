@@ -115,9 +115,44 @@ def test_the_engine_is_not_told_who_asked_in_a_hushed_program(monkeypatch: pytes
     assert len(frames) > RESOURCES
 
 
+def test_urns_cost_no_outputs_where_all_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    gathered: list[int] = []
+    gather = pulumi.Output.all
+
+    def counted(*parts: Any, **named: Any) -> pulumi.Output[Any]:
+        gathered.append(len(parts))
+        return gather(*parts, **named)
+
+    monkeypatch.setattr(pulumi.Output, "all", staticmethod(counted))
+    executed(begun)
+    assert len(gathered) > RESOURCES, "the SDK makes none by itself: take name_at_once() away"
+    gathered.clear()
+
+    with brisk.undone():
+        brisk.name_at_once()
+        assert len(executed(begun).all("test:index:Thing")) == RESOURCES
+    assert len(gathered) < RESOURCES
+
+
+@pytest.mark.parametrize("parent", ["urn:pulumi:s::p::test:index:Parent::it", "", "urn:pulumi:s::p::a$b::it", None])
+def test_a_urn_written_at_once_is_that_of_the_sdk(parent: str | None) -> None:
+    def urn() -> pulumi.Output[str]:
+        return registration.create_urn("it", "test:index:Thing", parent, "p", "s")
+
+    alone = Recorder().run(urn)
+    with brisk.undone():
+        brisk.name_at_once()
+        assert Recorder().run(urn) == alone
+
+
 def test_a_program_in_a_process_with_more_to_do_leaves_nothing_switched_off() -> None:
-    before = pulumi.log.debug, registration._get_stack_trace, gc.isenabled()
+    def switched() -> tuple[object, ...]:
+        return pulumi.log.debug, registration._get_stack_trace, registration.create_urn, gc.isenabled()
+
+    before = switched()
     with brisk.undone():
         brisk.hush()
+        brisk.name_at_once()
         brisk.keep_garbage()
-    assert (pulumi.log.debug, registration._get_stack_trace, gc.isenabled()) == before
+        assert not set(switched()) & set(before)
+    assert switched() == before

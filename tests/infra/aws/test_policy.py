@@ -18,6 +18,28 @@ def test_a_document_waits_for_the_arns_it_names() -> None:
     ]
 
 
+def test_a_document_waits_for_a_whole_condition_and_for_the_same_arn_twice() -> None:
+    issuer, arn = pulumi.Output.from_input("issuer"), pulumi.Output.from_input("arn:provider")
+    claims = issuer.apply(lambda known: {f"{known}:aud": "sts.amazonaws.com"})
+    trust = Statement(
+        ["sts:AssumeRoleWithWebIdentity"],
+        resources=[arn],
+        principals={"Federated": [arn]},
+        conditions={"StringEquals": claims},
+    )
+    written = Recorder().run(lambda: document(trust))
+    assert written is not None
+    assert json.loads(written)["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Action": ["sts:AssumeRoleWithWebIdentity"],
+            "Resource": ["arn:provider"],
+            "Principal": {"Federated": ["arn:provider"]},
+            "Condition": {"StringEquals": {"issuer:aud": "sts.amazonaws.com"}},
+        }
+    ]
+
+
 @pytest.mark.parametrize(("action", "resource"), [("*", "*"), ("*", "arn:aws:s3:::models"), ("s3:*", "*")])
 def test_everything_cannot_be_allowed(action: str, resource: str) -> None:
     with pytest.raises(ValueError, match="name the actions or the resources"):
