@@ -24,7 +24,7 @@ from models.artefact import Artefact
 log = logs.logger("apps.runtime.watch")
 
 CAPACITY = 32
-"""Notes that may wait. Each holds on to decoded instances: 25 MB of these, where they are pictures of 512 x 512."""
+"""Instances that may wait, or those of one request where it has more: decoded, 25 MB of pictures of 512 x 512."""
 
 CAPACITY_BYTES = 32 << 20
 """Of what requests carried in them: an upload may have 10 MiB."""
@@ -46,9 +46,9 @@ class Watch:
         self._drift = Drift(app, settings, registry) if settings.drift_run_length else None
         self._notes: SimpleQueue[Note | Serving | None] = SimpleQueue()
         self._kinds: dict[type, bool] = {}
-        # Bytes that waiting notes have. Two counters with one writer each, the loop and the thread, need no lock.
-        self._held = 0
-        self._let_go = 0
+        # Bytes and instances that waiting notes have. Counters with one writer each, loop or thread, need no lock.
+        self._held = self._let_go = 0
+        self._noted = self._seen = 0
         self._complain_at = 0.0
         self._logged = Counter("payloads_logged", "Requests whose payload was logged.", registry=registry)
         dropped = Counter("payloads_dropped", "Payloads that were lost.", ["reason"], registry=registry)
@@ -81,10 +81,12 @@ class Watch:
         if not payload and not (self._drift and self._drift.watches(artefact)):
             return
         size = sum(map(_size, values)) if payload else 0
-        if self._notes.qsize() >= CAPACITY or self._held - self._let_go + size > CAPACITY_BYTES:
+        waiting = self._noted - self._seen
+        if (waiting and waiting + len(ran) > CAPACITY) or self._held - self._let_go + size > CAPACITY_BYTES:
             self._full.inc(payload)
             return
         self._held += size
+        self._noted += len(ran)
         kept = values if payload else ()
         watched = cast(Watched[Any, Any], codec)
         self._notes.put(Note(artefact, watched, kept, ran, seconds, trace, time.time(), payload))
@@ -113,6 +115,7 @@ class Watch:
                     log.warning("what was answered is lost", reason=f"{type(error).__name__}: {error}")
             if isinstance(note, Note):
                 self._let_go += sum(map(_size, note.values))
+                self._seen += len(note.ran)
 
     def _see(self, note: Note) -> None:
         described = [(note.codec.statistics(one.instance), note.codec.findings(one.result)) for one in note.ran]

@@ -170,8 +170,20 @@ async def test_a_disk_that_hangs_delays_no_answer_and_what_is_lost_is_counted(
             metrics = (await client.get("/metrics")).text
     assert [answer.status_code for answer in answers] == [200] * 10
     lost = float(metrics.split('payloads_dropped_total{reason="queue-full"} ')[1].split("\n")[0])
-    assert lost >= 6
-    assert len(written(store)) == 10 - lost
+    assert lost == 7
+    assert len(written(store)) == 3
+
+
+async def test_a_request_of_many_instances_leaves_no_room_for_others_behind_it(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "CAPACITY", 3)
+    told = settings_for(store, payload_sample=1, payload_folder=folder_of(store))
+    async with serving("doubler", app_for(told, handler=Watched), told) as client:
+        with stuck(monkeypatch):
+            for one in (numbers(*range(1, 6), request_id="many"), numbers(1, request_id="behind")):
+                assert (await client.post(V1, **one)).is_success
+    assert [event["id"] for event in written(store)] == ["many"]
 
 
 async def test_what_waits_holds_on_to_so_many_bytes_at_most(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
