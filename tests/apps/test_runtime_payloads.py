@@ -2,8 +2,8 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +142,9 @@ async def test_an_event_says_how_many_requests_it_stands_for(store: Path) -> Non
     assert {event["sampledrate"] for event in written(store)} == {4}
 
 
-@contextmanager
-def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A disk that hangs until the block is left."""
+@asynccontextmanager
+async def stuck(store: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a doubler whose disk hangs until the block is left, and where three instances may wait."""
     go_on = threading.Event()
     append = Segments.append
 
@@ -153,36 +153,32 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         append(segments, line)
 
     monkeypatch.setattr(Segments, "append", wait)
-    try:
-        yield
-    finally:
-        go_on.set()
+    monkeypatch.setattr(watch, "CAPACITY", 3)
+    told = settings_for(store, payload_sample=1, payload_folder=folder_of(store))
+    async with serving("doubler", app_for(told, handler=Watched), told) as client:
+        try:
+            yield client
+        finally:
+            go_on.set()
 
 
 async def test_a_disk_that_hangs_delays_no_answer_and_what_is_lost_is_counted(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "CAPACITY", 3)
-    told = settings_for(store, payload_sample=1, payload_folder=folder_of(store))
-    async with serving("doubler", app_for(told, handler=Watched), told) as client:
-        with stuck(monkeypatch):
-            answers = [await client.post(V1, **numbers(1)) for _ in range(10)]
-            metrics = (await client.get("/metrics")).text
+    async with stuck(store, monkeypatch) as client:
+        answers = [await client.post(V1, **numbers(1)) for _ in range(10)]
+        metrics = (await client.get("/metrics")).text
     assert [answer.status_code for answer in answers] == [200] * 10
-    lost = float(metrics.split('payloads_dropped_total{reason="queue-full"} ')[1].split("\n")[0])
-    assert lost == 7
+    assert 'payloads_dropped_total{reason="queue-full"} 7.0' in metrics
     assert len(written(store)) == 3
 
 
 async def test_a_request_of_many_instances_leaves_no_room_for_others_behind_it(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "CAPACITY", 3)
-    told = settings_for(store, payload_sample=1, payload_folder=folder_of(store))
-    async with serving("doubler", app_for(told, handler=Watched), told) as client:
-        with stuck(monkeypatch):
-            for one in (numbers(*range(1, 6), request_id="many"), numbers(1, request_id="behind")):
-                assert (await client.post(V1, **one)).is_success
+    async with stuck(store, monkeypatch) as client:
+        for one in (numbers(*range(1, 6), request_id="many"), numbers(1, request_id="behind")):
+            assert (await client.post(V1, **one)).is_success
     assert [event["id"] for event in written(store)] == ["many"]
 
 
