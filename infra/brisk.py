@@ -1,7 +1,7 @@
 """What the SDK spends on a program of hundreds of resources beside making them, spared.
 
 Measured with the 620 of ``prod`` on SDK 3.250: of the 15 s of CPU that the program took in a plan, ``begin`` spares 6.
-A test for each says when the SDK needs it no longer; where the SDK has changed, it is left as it is.
+Tests compare with the SDK left alone, and say when it needs one of these no longer. Its version is pinned.
 """
 
 import asyncio
