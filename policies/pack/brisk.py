@@ -1,7 +1,7 @@
 """What the SDK spends on a plan beside asking the rules, spared.
 
-It reads a resource anew for every rule, those about other types too: with the 620 of ``prod`` and SDK 1.21, 4.6 s of the
-7.2 s of CPU that the pack took. Tests compare what comes out with what the SDK alone says.
+It reads a resource anew for every rule, those about other types too: with the 620 of ``prod`` and SDK 1.21, 4.6 s of
+the 7.2 s of CPU that the pack took. Tests compare what comes out with what the SDK alone says.
 """
 
 # ruff: noqa: N802 (methods carry the names of the protocol)
