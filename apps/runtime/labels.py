@@ -45,5 +45,5 @@ class MostLikely:
     def best(self, result: NDArray[np.floating]) -> str:
         """The most likely one."""
         # A few numbers; argmax would hand the interpreter to another thread, and wait to get it back.
-        scores = result.tolist()
+        scores: list[float] = result.tolist()
         return self.labels[scores.index(max(scores))]
