@@ -30,6 +30,7 @@ from infra.aws.registry import Registry, RegistryArgs
 from infra.aws.rotation import Rotation, RotationArgs
 from infra.aws.secrets import Secrets, SecretsArgs
 from infra.aws.storage import Storage, StorageArgs
+from infra.brisk import begin_plan
 from infra.images import Images, ImagesArgs
 from infra.platform.surroundings import CacheAt, DatabaseAt, EdgeAt, Surroundings
 from infra.serving.artefacts import needed
@@ -66,11 +67,13 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         default_tags=ProviderDefaultTagsArgs(tags=tags),
     )
     here = ResourceOptions(providers=[provider])
+    begin_plan()
 
     keys = Encryption(name, EncryptionArgs(told.account_id, told.region, told.recovery_days or AGAIN_DAYS), here)
     network = Network(
         name, NetworkArgs(told.region, told.zones, told.cidr, told.redundant, keys.logs, avoid=told.avoid), here
     )
+    begin_plan()
     cluster = Cluster(
         name,
         ClusterArgs(
@@ -106,6 +109,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         )
         for kind, group in told.nodes.chosen.items()
     ]
+    begin_plan()
     ready = ResourceOptions.merge(here, ResourceOptions(depends_on=nodes))
     addons = Addons(name, AddonsArgs(cluster.name, cluster.provider_arn, cluster.issuer), ready)
     drain = Drain(name, cluster.kubeconfig, ResourceOptions(depends_on=[addons]))
@@ -113,6 +117,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
     secrets = Secrets(
         name, SecretsArgs({"cache": "token of the prediction cache"}, keys.secrets, told.recovery_days), here
     )
+    begin_plan()
     cache_door = Access(f"{name}-cache", AccessArgs(network.vpc_id, cluster.security_group_id, 6379), here)
     cache = Cache(
         name,
@@ -158,6 +163,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         here,
     )
 
+    begin_plan()
     storage = Storage(name, StorageArgs(told.account_id, keys.storage, LOGS_DAYS, told.protected), here)
     encrypted = ResourceOptions.merge(here, ResourceOptions(depends_on=[storage]))
     published = Artefacts(name, ArtefactsArgs(storage.models, needed(specs)), encrypted)
@@ -178,6 +184,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         ),
         here,
     )
+    begin_plan()
     budget = Budget(
         name, BudgetArgs(told.account_id, told.monthly_usd, ("stack", stack), told.emails, keys.notices), here
     )
@@ -209,6 +216,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
     }
     roles = {who: _role(who, statements, name, cluster, here) for who, statements in may.items() if statements}
 
+    begin_plan()
     # Nothing is on the cluster before its nodes and add-ons, and all of it goes before the drain. Another issuer is
     # another cluster; a kubeconfig that merely changes must not replace what is there (pulumi-kubernetes #4019).
     on_cluster = KubernetesProvider(
@@ -241,6 +249,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         published=published,
     )
 
+    begin_plan()
     pages = on_any.deploy(around, settings, specs, there)
     stores = {"registry": registry.urls[IMAGE], "postgres": database.url, "redis": cache.url, "models": models_url}
     tell(edge.url, specs, {**stores, **pages})

@@ -1,5 +1,7 @@
 """The models that the apps serve, in the bucket where their pods look for them."""
 
+from __future__ import annotations  # a service's module is imported when it is used
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,5 +1,7 @@
 """The cluster: an EKS control plane that nodes can join, its API private, its secrets and logs encrypted."""
 
+from __future__ import annotations  # a service's module is imported when it is used
+
 import json
 from dataclasses import dataclass
 from ipaddress import IPv4Network

@@ -4,6 +4,8 @@ The load balancer belongs to the stack and not to a controller in the cluster, s
 it behind; the controller only keeps the gateway's pods in its target group.
 """
 
+from __future__ import annotations  # a service's module is imported when it is used
+
 from dataclasses import dataclass
 
 import pulumi

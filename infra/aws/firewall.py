@@ -1,5 +1,7 @@
 """The web firewall before the load balancer: AWS's managed rules, a rate limit, and a log of what was refused."""
 
+from __future__ import annotations  # a service's module is imported when it is used
+
 from dataclasses import dataclass
 
 import pulumi

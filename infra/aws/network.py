@@ -1,5 +1,7 @@
 """The network: a VPC over several zones, its ways out, private ways to AWS, and a record of its flows."""
 
+from __future__ import annotations  # a service's module is imported when it is used
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network

@@ -1,5 +1,7 @@
 """The machines: a managed node group of one kind, started from a template that leaves nothing open."""
 
+from __future__ import annotations  # a service's module is imported when it is used
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 

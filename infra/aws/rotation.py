@@ -1,5 +1,7 @@
 """The rotation of secrets: a function that Secrets Manager calls on schedule, and may touch nothing else."""
 
+from __future__ import annotations  # a service's module is imported when it is used
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

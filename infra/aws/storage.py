@@ -1,5 +1,7 @@
 """The buckets: models, data, and the log of who touched them. Private, versioned, encrypted, over TLS only."""
 
+from __future__ import annotations  # a service's module is imported when it is used
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -14,6 +14,7 @@ from pulumi.runtime import resource as registration
 
 from infra import brisk
 from tests.recorder import Recorder
+from tests.until import until
 
 RESOURCES = 100
 OUTPUTS = 2
@@ -38,14 +39,16 @@ def begun() -> None:
     brisk.begin()
 
 
-def executed(program: Callable[[], None], logger: logging.Logger | None = None) -> Recorder:
+def executed(
+    program: Callable[[], None], logger: logging.Logger | None = None, cloud: Recorder | None = None, plan: bool = False
+) -> Recorder:
     """Run a program as the engine's executor does."""
-    cloud = Recorder()
+    cloud = cloud or Recorder()
     engine, monitor = mocks.MockEngine(logger), mocks.MockMonitor(cloud)
 
     def run() -> None:
         settings.configure(
-            mocks.MockSettings(engine=engine, monitor=monitor, project="p", stack="s", organization="o", dry_run=False)
+            mocks.MockSettings(engine=engine, monitor=monitor, project="p", stack="s", organization="o", dry_run=plan)
         )
         # Other tests leave theirs.
         settings.ROOT.set(None)
@@ -78,6 +81,26 @@ def test_a_program_that_has_begun_is_not_waited_for_by_looking_at_everything_aga
 def test_the_sdk_needs_to_be_begun(looked_at: list[int]) -> None:
     executed(many)
     assert sum(looked_at) > 10 * OUTPUTS * RESOURCES, "it does without: take begin() away"
+
+
+@pytest.mark.parametrize(("plan", "known"), [(True, RESOURCES), (False, 0)])
+def test_a_plan_is_made_while_the_program_goes_on_but_nothing_else_is(plan: bool, known: int) -> None:
+    cloud = Recorder()
+    so_far: list[int] = []
+
+    def program() -> None:
+        for number in range(RESOURCES):
+            Thing(number, [])
+        until(registered, "what has begun is registered", 10)
+        so_far.append(len(cloud.all("test:index:Thing")))
+
+    def registered() -> bool:
+        brisk.begin_plan()
+        return len(cloud.all("test:index:Thing")) == known
+
+    executed(program, cloud=cloud, plan=plan)
+    assert so_far == [known]
+    assert len(cloud.all("test:index:Thing")) == RESOURCES
 
 
 def test_the_engine_hears_no_debug_messages_of_a_hushed_program(
