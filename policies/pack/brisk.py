@@ -10,6 +10,8 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from google.protobuf import json_format
+from google.protobuf.message import Message
 from pulumi_policy import EnforcementLevel
 from pulumi_policy import policy as sdk
 
@@ -42,6 +44,14 @@ class Analyzer(Servicer):
             return sdk.proto.RemediateResponse()
         return Servicer.Remediate(self._with(about), request, context)
 
+    def AnalyzeStack(self, request: Any, context: Any) -> Any:
+        """What rules about all resources together find; they share one reading of them."""
+        sdk.json_format = _Once()
+        try:
+            return Servicer.AnalyzeStack(self, request, context)
+        finally:
+            sdk.json_format = json_format
+
     def _parted(self, asked: Callable[[Rule], bool]) -> tuple[list[Rule], list[Rule]]:
         rules = [one for one in getattr(self, RULES) if isinstance(one, Rule)]
         return [one for one in rules if asked(one)], [one for one in rules if not asked(one)]
@@ -50,6 +60,22 @@ class Analyzer(Servicer):
         made = copy.copy(self)
         setattr(made, RULES, rules)
         return made
+
+
+class _Once:
+    """``json_format``, with which the SDK reads resources, but for reading again what was read."""
+
+    def __init__(self) -> None:
+        self._read: dict[int, tuple[Message, dict[str, Any]]] = {}
+
+    def MessageToDict(self, message: Message) -> dict[str, Any]:
+        # The message is kept with it, so that no other one gets its id.
+        if id(message) not in self._read:
+            self._read[id(message)] = message, json_format.MessageToDict(message)
+        return self._read[id(message)][1]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(json_format, name)
 
 
 def ask_by_type() -> None:

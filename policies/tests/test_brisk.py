@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 from pulumi_policy import EnforcementLevel
@@ -55,6 +56,45 @@ def test_the_same_rules_have_nothing_to_say(typ: str) -> None:
 def test_rules_set_right_what_they_did(typ: str) -> None:
     asked, alone = (made(cls).Remediate(request(proto.AnalyzeRequest, typ), None) for cls in (Analyzer, Alone))
     assert asked == alone
+
+
+STACK = {
+    "aws:eks/nodeGroup:NodeGroup": {"instanceTypes": ["m7i.large"]},
+    "kubernetes:core/v1:Namespace": {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "open"}},
+}
+"""Nobody watches what the first costs."""
+
+
+def whole() -> Any:
+    resources = [
+        proto.AnalyzerResource(type=typ, urn=f"urn:{typ}", name="it", properties=ParseDict(properties, Struct()))
+        for typ, properties in STACK.items()
+    ]
+    return proto.AnalyzeStackRequest(resources=resources)
+
+
+def test_rules_about_the_whole_stack_find_what_they_found() -> None:
+    asked, alone = (made(cls).AnalyzeStack(whole(), None) for cls in (Analyzer, Alone))
+    assert asked == alone
+    assert {one.urn for one in asked.diagnostics} == {"urn:aws:eks/nodeGroup:NodeGroup"}
+
+
+def test_they_read_a_resource_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Any] = []
+    really = json_format.MessageToDict
+
+    def counted(message: Any) -> Any:
+        read.append(message)
+        return really(message)
+
+    monkeypatch.setattr(json_format, "MessageToDict", counted)
+    asked, alone = made(Analyzer), made(Alone)
+    read.clear()
+    alone.AnalyzeStack(whole(), None)
+    assert len(read) > len(STACK), "the SDK reads it once: take AnalyzeStack away"
+    read.clear()
+    asked.AnalyzeStack(whole(), None)
+    assert len(read) == len(STACK)
 
 
 def test_something_is_found_and_something_set_right() -> None:
