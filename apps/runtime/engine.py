@@ -57,6 +57,10 @@ def require(device: str) -> None:
         )
 
 
+SPIN_US = "1000"
+"""How long threads of a graph wait for its next layer before they sleep: ``docs/decisions/inference-engine.md``."""
+
+
 def open_session(graph: Path, device: str, threads: int) -> Session:
     """Load an ONNX graph.
 
@@ -79,8 +83,9 @@ class _OnnxSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Idle threads that spin take the cores from decoding and from the server.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # A thread that spins from layer to layer is there at once; beyond that it takes the core from others.
+        options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(str(graph), options, providers=[PROVIDERS[device]])
