@@ -38,7 +38,7 @@ TEXT = "The food was wonderful, but the room was cold and the staff could not ha
 
 ABOUT = f"""
 The same files of models by the same code that decodes and predicts (`tests/bench/servers/core.py`), ONNX Runtime with
-{core.THREADS} threads that do not spin, batches of up to {core.MAX_BATCH}; each server as its documentation has it for
+{core.THREADS} threads, batches of up to {core.MAX_BATCH}; each server as its documentation has it for
 one model on CPU, its log as it comes. Requests are JSON of one picture (600 × 400, JPEG in base64) or one sentence.
 Server and clients share the cores. Of {ROUNDS} rounds, the second in reverse order, both count: {SECONDS:g} s for each
 number of clients. Memory is that of all processes, shared pages counted once; processor time is what a request takes of
