@@ -34,8 +34,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory, table: Table) -> Iterator
     made.configure("models.stores", [str(folder / "store")])
     made.up()
     made.destroy()
-    table.add("warm up", f"{seconds(made.up):.1f} s", "≤ 15 s")
-    table.add("up without a change", f"{seconds(made.up):.1f} s", "≤ 3 s")
+    table.add("warm up", f"{seconds(made.deploy):.1f} s", "≤ 15 s")
+    table.add("up without a change", f"{seconds(made.deploy):.1f} s", "≤ 3 s")
     yield made
     table.add("destroy", f"{seconds(made.destroy):.1f} s", "≤ 10 s")
 

@@ -80,9 +80,13 @@ class Platform:
             process_group=0,
         )
 
+    def deploy(self) -> None:
+        """What ``make up`` has the engine do."""
+        self.pulumi("up", "--yes", "--skip-preview", "--stack", "local")
+
     def up(self) -> dict[str, Any]:
         """Deploy; the number of resources by what was done to them."""
-        self.pulumi("up", "--yes", "--skip-preview", "--stack", "local")
+        self.deploy()
         [last] = json.loads(self.pulumi("stack", "history", "--json", "--page-size", "1", "--stack", "local").stdout)
         return last["resourceChanges"]
 
