@@ -16,7 +16,7 @@ from models.placing import is_there, listed, place, whole
 from models.store import StoreError
 
 if TYPE_CHECKING:
-    from obstore.store import S3Config
+    from obstore.store import ClientConfig, S3Config
 
 CONNECT_S = 3
 PART = 8 * 1024 * 1024
@@ -43,17 +43,22 @@ def open_store(url: str, *, answer_s: int = 60, retries: int = 8, retry_s: int =
     try:
         return S3Store.from_url(
             url,
-            client_options={
-                "connect_timeout": timedelta(seconds=CONNECT_S),
-                "timeout": timedelta(seconds=answer_s),
-                # Options given here replace those of the environment; who names an endpoint without TLS means it.
-                "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),
-            },
+            # Options given here replace those of the environment.
+            client_options=client_options(os.environ.get("AWS_ENDPOINT_URL", ""), answer_s),
             retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=retry_s)},
             config=_credentials(),
         )
     except (BaseError, ValueError) as error:
-        raise StoreError(f"{url} cannot be opened: {_first_line(error)}.\n  Give s3://bucket/prefix.") from error
+        raise StoreError(f"{url} cannot be opened: {first_line(error)}.\n  Give s3://bucket/prefix.") from error
+
+
+def client_options(endpoint: str, answer_s: int) -> "ClientConfig":
+    """How long requests to an endpoint may take; who names one without TLS means it."""
+    return {
+        "connect_timeout": timedelta(seconds=CONNECT_S),
+        "timeout": timedelta(seconds=answer_s),
+        "allow_http": endpoint.lower().startswith("http://"),
+    }
 
 
 def fetch(url: str, name: str, version: str, cache: Path) -> Path | None:
@@ -144,7 +149,7 @@ def reading(url: str) -> Iterator[None]:
         yield
     except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
         raise StoreError(
-            f"{url} refuses us: {_first_line(error)}.\n"
+            f"{url} refuses us: {first_line(error)}.\n"
             "  Let the role or key read and list it, s3:GetObject and s3:ListBucket; to publish also s3:PutObject."
         ) from error
     except BaseError as error:
@@ -154,8 +159,9 @@ def reading(url: str) -> Iterator[None]:
                 "  Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or take those of your profile: "
                 'eval "$(aws configure export-credentials --format env)"'
             ) from error
-        raise StoreError(f"{url} cannot be reached: {_first_line(error)}.\n  Is AWS_ENDPOINT_URL right?") from error
+        raise StoreError(f"{url} cannot be reached: {first_line(error)}.\n  Is AWS_ENDPOINT_URL right?") from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, as a part of a sentence."""
     return (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")

@@ -3,7 +3,6 @@
 import argparse
 import os
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from urllib.parse import unquote, urlsplit
@@ -12,7 +11,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from models.publish import UPLOAD_S, publish
-from models.remote import CONNECT_S, open_store, reading
+from models.remote import client_options, first_line, open_store, reading
 from models.store import StoreError
 
 MINIO_ACCESS_KEY, MINIO_SECRET_KEY = "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"
@@ -107,15 +106,10 @@ class Places:
                 access_key_id=self.access_key,
                 secret_access_key=self.secret_key,
                 region=os.environ.get("AWS_REGION", "us-east-1"),
-                client_options={
-                    "connect_timeout": timedelta(seconds=CONNECT_S),
-                    "timeout": timedelta(seconds=UPLOAD_S),
-                    # Who names an endpoint without TLS means it.
-                    "allow_http": parts.scheme == "http",
-                },
+                client_options=client_options(self.endpoint, UPLOAD_S),
             )
         except (BaseError, ValueError) as error:
-            raise StoreError(f"{self.endpoint} cannot be opened: {str(error).partition(chr(10))[0]}.") from error
+            raise StoreError(f"{self.endpoint} cannot be opened: {first_line(error)}.") from error
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:

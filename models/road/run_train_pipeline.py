@@ -66,19 +66,19 @@ def local(given: argparse.Namespace) -> int:
     config, where, work = read(given.config or DEFAULT), places(given), given.work
     token = steps.token() if given.app else ""
     name, run, evaluated = given.destination_model_name, work / "run", work / "evaluated"
-    print(f"fetch {given.source_data_object}", flush=True)
+    steps.say(f"fetch {given.source_data_object}")
     file = steps.fetch(where, work / "data.zip")
-    steps.train(config, file, run, _say)
+    steps.train(config, file, run, steps.say)
     metrics = steps.evaluate(config, file, run, evaluated)
-    print("evaluated:", ", ".join(f"{key} {value}" for key, value in metrics.items()), flush=True)
+    steps.say(f"evaluated: {', '.join(f'{key} {value}' for key, value in metrics.items())}")
     with tempfile.TemporaryDirectory(dir=work) as folder:
         registered = Path(folder)
         version = steps.register(config, evaluated, registered, tracking=given.mlflow, model=name, where=where)
-        print(f"registered {name} {version}", flush=True)
+        steps.say(f"registered {name} {version}")
         steps.promote(config, registered, given.mlflow, name)
-    print(f"{name} {version} is in production", flush=True)
+    steps.say(f"{name} {version} is in production")
     if given.app:
-        print(f"reloaded: {steps.reload(given.app, token)}", flush=True)
+        steps.say(f"reloaded: {steps.reload(given.app, token)}")
     return 0
 
 
@@ -143,10 +143,6 @@ def _needs(*packages: str) -> None:
                 f"{sys.executable} has no {package}.\n"
                 "  Install what trains, make training, and begin with .venv-train/bin/python in place of python."
             )
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -155,7 +155,8 @@ def _unpacked(file: Path) -> Path:
     return data.unpack(file, file.with_name(f"{file.name}.pictures"))
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell how it goes, at once: a container's log is read while it runs."""
     print(line, flush=True)
 
 
@@ -195,16 +196,16 @@ def main() -> None:
             case "fetch":
                 fetch(places(given), given.data)
             case "train":
-                train(config, given.data, given.run, _say)
+                train(config, given.data, given.run, say)
             case "evaluate":
-                _say(json.dumps(evaluate(config, given.data, given.run, given.evaluated)))
+                say(json.dumps(evaluate(config, given.data, given.run, given.evaluated)))
             case "register":
                 told = {"tracking": given.mlflow, "model": given.destination_model_name, "where": places(given)}
-                _say(register(config, given.evaluated, given.registered, **told))
+                say(register(config, given.evaluated, given.registered, **told))
             case "promote":
                 promote(config, given.registered, given.mlflow, given.destination_model_name)
             case _:
-                _say(json.dumps(reload(given.app, token())))
+                say(json.dumps(reload(given.app, token())))
     except failures() as error:
         parser.exit(1, f"{error}\n")
 
