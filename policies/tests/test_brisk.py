@@ -15,7 +15,6 @@ from pack.brisk import Analyzer
 from pack.rule import Rule, rule
 from rules import POLICIES
 
-POD = {"template": {"spec": {"containers": [{}]}}}
 SHOWN: dict[str, dict[str, Any]] = {
     "aws:s3/bucketAcl:BucketAcl": {"acl": "public-read"},
     "aws:ec2/launchTemplate:LaunchTemplate": {"name": "nodes", "metadataOptions": {"httpPutResponseHopLimit": 1}},

@@ -20,6 +20,14 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def texts(checkout: Path) -> str:
+    """A file with inputs."""
+    file = checkout / "texts.jsonl"
+    file.write_text('{"text": "good"}\n')
+    return str(file)
+
+
 def log(checkout: Path, count: int, size: float, *, version: str = "1.1.0", shadow: bool = False) -> None:
     """Requests that the detector answered, each with one circle."""
     folder = checkout / ".modelserve" / "local" / "log" / "payloads" / "detector"
@@ -62,18 +70,14 @@ def test_too_few_instances_are_no_reference(checkout: Path) -> None:
     assert not (checkout / "apps" / "detector" / "drift").exists()
 
 
-def test_an_app_that_is_not_there_is_named_with_those_that_are(checkout: Path) -> None:
-    texts = checkout / "texts.jsonl"
-    texts.write_text('{"text": "good"}\n')
-    code, told = run("detektor", "--inputs", str(texts))
+def test_an_app_that_is_not_there_is_named_with_those_that_are(texts: str) -> None:
+    code, told = run("detektor", "--inputs", texts)
     assert code == 1
     assert "No app detektor" in told
     assert "detector" in told
 
 
-def test_an_app_whose_model_runs_elsewhere_says_what_to_do_instead(checkout: Path) -> None:
-    texts = checkout / "texts.jsonl"
-    texts.write_text('{"text": "good"}\n')
-    code, told = run("bert-sentiment", "--inputs", str(texts))
+def test_an_app_whose_model_runs_elsewhere_says_what_to_do_instead(texts: str) -> None:
+    code, told = run("bert-sentiment", "--inputs", texts)
     assert code == 1
     assert "leave --inputs out" in told
