@@ -69,7 +69,9 @@ class Observe:
             if not probe:
                 self.drain.left()
             self.metrics.active.dec()
-            self._record(scope, status or CLIENT_CLOSED_REQUEST, time.perf_counter() - started_at, probe)
+            # After the answer, which the loop writes out at the end of this turn; the trace goes with the call.
+            seconds = time.perf_counter() - started_at
+            asyncio.get_running_loop().call_soon(self._record, scope, status or CLIENT_CLOSED_REQUEST, seconds, probe)
             tracing.current.reset(token)
             cache.outcome.reset(unasked)
 

@@ -75,13 +75,14 @@ def build(name: str, app: App, settings: Settings) -> Server:
     async def openapi() -> JSONResponse:
         return JSONResponse(problems.describe(api.openapi()))
 
+    # Routes are tried in this order: predictions come first.
     api.include_router(app.router)
-    api.include_router(probes.routes(name, app, metrics, drain, settings.app_revision))
     if app.model:
         names = frozenset({name, settings.model_name or name})
-        api.include_router(reload.routes(app.model, settings.reload_token_file))
         api.include_router(v1.routes(app.model, names, app.instance))
         api.include_router(v2.routes(app.model, names, drain))
+        api.include_router(reload.routes(app.model, settings.reload_token_file))
+    api.include_router(probes.routes(name, app, metrics, drain, settings.app_revision))
     overload = app.model.overload if app.model else lambda: None
     limited = Limits(api, settings.max_upload_size, settings.request_timeout_s, overload)
     return Server(Observe(limited, metrics, drain), api, drain)
