@@ -7,14 +7,17 @@ the 7.2 s of CPU that the pack took. Tests compare what comes out with what the 
 # ruff: noqa: N802 (methods carry the names of the protocol)
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import cache, cached_property
+from types import SimpleNamespace
 from typing import Any
 
 from google.protobuf import json_format
-from google.protobuf.message import Message
 from pulumi_policy import EnforcementLevel
 from pulumi_policy import policy as sdk
 
+from pack.resource import Known, known
 from pack.rule import Rule
 
 RULES = "_PolicyAnalyzerServicer__policies"
@@ -28,7 +31,7 @@ class Analyzer(Servicer):
 
     def Analyze(self, request: Any, context: Any) -> Any:
         """What rules find; the others are not applicable."""
-        about, others = self._parted(lambda rule: rule.is_about(request.type))
+        about, others = _parted(self._rules, request.type)
         response = Servicer.Analyze(self._with(about), request, context)
         response.not_applicable.extend(
             sdk.proto.PolicyNotApplicable(policy_name=rule.name)
@@ -39,22 +42,20 @@ class Analyzer(Servicer):
 
     def Remediate(self, request: Any, context: Any) -> Any:
         """What rules set right."""
-        about, _ = self._parted(lambda rule: rule.has_remediation() and rule.is_about(request.type))
-        if not about:
+        about, _ = _parted(self._rules, request.type)
+        remedies = [rule for rule in about if rule.has_remediation()]
+        if not remedies:
             return sdk.proto.RemediateResponse()
-        return Servicer.Remediate(self._with(about), request, context)
+        return Servicer.Remediate(self._with(remedies), request, context)
 
     def AnalyzeStack(self, request: Any, context: Any) -> Any:
         """What rules about all resources together find; they share one reading of them."""
-        sdk.json_format = _Once()
-        try:
+        with _reading_once():
             return Servicer.AnalyzeStack(self, request, context)
-        finally:
-            sdk.json_format = json_format
 
-    def _parted(self, asked: Callable[[Rule], bool]) -> tuple[list[Rule], list[Rule]]:
-        rules = [one for one in getattr(self, RULES) if isinstance(one, Rule)]
-        return [one for one in rules if asked(one)], [one for one in rules if not asked(one)]
+    @cached_property
+    def _rules(self) -> tuple[Rule, ...]:
+        return tuple(one for one in getattr(self, RULES) if isinstance(one, Rule))
 
     def _with(self, rules: list[Rule]) -> "Analyzer":
         made = copy.copy(self)
@@ -62,20 +63,38 @@ class Analyzer(Servicer):
         return made
 
 
-class _Once:
-    """``json_format``, with which the SDK reads resources, but for reading again what was read."""
+@cache
+def _parted(rules: tuple[Rule, ...], typ: str) -> tuple[list[Rule], list[Rule]]:
+    """Those about a type, and the others."""
+    return [one for one in rules if one.is_about(typ)], [one for one in rules if not one.is_about(typ)]
 
-    def __init__(self) -> None:
-        self._read: dict[int, tuple[Message, dict[str, Any]]] = {}
 
-    def MessageToDict(self, message: Message) -> dict[str, Any]:
-        # The message is kept with it, so that no other one gets its id.
-        if id(message) not in self._read:
-            self._read[id(message)] = message, json_format.MessageToDict(message)
-        return self._read[id(message)][1]
+@contextmanager
+def _reading_once() -> Generator[None]:
+    """Let the SDK read each resource for the first rule alone; the others get what that got."""
+    kept = {name: getattr(sdk, name) for name in ("json_format", "deserialize_properties", "unknown_checking_proxy")}
+    sdk.json_format = SimpleNamespace(MessageToDict=_once(json_format.MessageToDict))
+    sdk.deserialize_properties = _once(sdk.deserialize_properties)
+    checking = sdk.unknown_checking_proxy
+    sdk.unknown_checking_proxy = _once(lambda properties: Known(known(checking(properties))))
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(sdk, name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(json_format, name)
+
+def _once(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same, but that an object it was given before it answers from memory."""
+    answers: dict[int, tuple[Any, Any]] = {}
+
+    def remembering(given: Any) -> Any:
+        if id(given) not in answers:
+            # What was given is kept with it, so that nothing else gets its id.
+            answers[id(given)] = given, read(given)
+        return answers[id(given)][1]
+
+    return remembering
 
 
 def ask_by_type() -> None:

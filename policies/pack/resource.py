@@ -26,8 +26,14 @@ class Unknown:
 UNKNOWN = Unknown()
 
 
+class Known(dict[str, Any]):
+    """Properties that ``known`` has been through already; rules only read them."""
+
+
 def known(value: Any) -> Any:
     """Plain dictionaries and lists of the engine's properties, unknown values marked."""
+    if isinstance(value, Known):
+        return value
     if _is_unknown(value):
         return UNKNOWN
     if isinstance(value, Mapping):
