@@ -5,7 +5,7 @@ The engine starts ``pulumi-language-python``, reads a port from its first line o
 policy packs and plugins, which is all that a stack needs, and leaves the rest unimplemented.
 """
 
-# ruff: noqa: N802 (methods carry the names of the protocol)
+# ruff: noqa: E402, N802 (the protocol is imported once it is let alone; methods carry its names)
 
 import json
 import os
@@ -16,23 +16,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.machinery import PathFinder
 from importlib.metadata import version
-from importlib.util import module_from_spec
 from pathlib import Path
 
 import grpc
 from google.protobuf import empty_pb2, json_format
 
-if "pulumi" not in sys.modules:
-    # The protocol alone: each `pulumi up` starts us twice, and all of the SDK takes as long again to import.
-    path = None
-    for package in ("pulumi", "pulumi.runtime"):
-        spec = PathFinder.find_spec(package, path)
-        if spec is None:
-            raise ImportError("No Pulumi SDK here; make setup installs it.")
-        sys.modules[package] = module_from_spec(spec)
-        path = spec.submodule_search_locations
+from toolchain import protocol
+
+protocol.alone()
 
 from pulumi.runtime.proto import language_pb2 as wire
 from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers import aws, random, schema, sdk
+from tests.providers import aws, derive, random, schema, sdk
 from tests.providers.kept import Cloud
 from tests.providers.server import CLOUD, UNKNOWN, FailedError, RefusedError, Resource
 
@@ -102,7 +102,7 @@ def test_a_type_is_told_again_without_importing_the_sdk(tmp_path: Path, monkeypa
     schema.of.cache_clear()
     derived = schema.of(CLUSTER)
     schema.of.cache_clear()
-    monkeypatch.setattr(schema.sdk, "resource_class", lambda token: pytest.fail(f"asked the SDK for {token}"))
+    monkeypatch.setattr(derive, "derived", lambda token: pytest.fail(f"asked the SDK for {token}"))
     assert derived
     assert schema.of(CLUSTER) == derived
     schema.of.cache_clear()

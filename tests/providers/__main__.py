@@ -1,9 +1,15 @@
 """``python -m tests.providers <package>``: the stand-in for ``pulumi-resource-<package>``."""
 
+# ruff: noqa: E402 (the protocol is imported once it is let alone)
+
 import importlib
 import importlib.util
 import sys
 from importlib import metadata
+
+from toolchain import protocol
+
+protocol.alone()
 
 from tests.providers.kept import Kept
 from tests.providers.server import Provider, serve

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.infra.aws.cloud import OUTPUTS
+from tests.infra.aws.outputs import OUTPUTS
 from tests.providers import sdk
 from tests.providers.kept import Cloud, Kept
 from tests.providers.schema import Object, Type

@@ -18,14 +18,13 @@ from typing import Any, TypeVar
 
 import grpc
 from google.protobuf import empty_pb2, json_format, struct_pb2
-from pulumi.runtime import rpc
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 Properties = dict[str, Any]
 """Inputs or outputs by their wire names (camel case); plain JSON values, and ``UNKNOWN`` in previews."""
 
-UNKNOWN = rpc.UNKNOWN
-"""Stands for what a preview cannot know yet."""
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""Stands for what a preview cannot know yet (``pulumi.runtime.rpc``)."""
 
 CLOUD = "MODELSERVE_STAND_IN_CLOUD"
 """Variable that tests alone set, to a folder for what stand-ins make; without it they plan and make nothing."""
