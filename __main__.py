@@ -9,6 +9,7 @@ from infra.validation import SettingsError
 
 brisk.hush()
 brisk.name_at_once()
+brisk.seek_few_cycles()
 brisk.keep_garbage()
 try:
     chosen = settings.read()

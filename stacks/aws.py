@@ -70,6 +70,14 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
     begin_plan()
 
     keys = Encryption(name, EncryptionArgs(told.account_id, told.region, told.recovery_days or AGAIN_DAYS), here)
+    storage = Storage(name, StorageArgs(told.account_id, keys.storage, LOGS_DAYS, told.protected), here)
+    encrypted = ResourceOptions.merge(here, ResourceOptions(depends_on=[storage]))
+    published = Artefacts(name, ArtefactsArgs(storage.models, needed(specs)), encrypted)
+    registry = Registry(name, RegistryArgs((IMAGE,), keys.registry, IMAGES_KEPT, told.protected), here)
+    secrets = Secrets(
+        name, SecretsArgs({"cache": "token of the prediction cache"}, keys.secrets, told.recovery_days), here
+    )
+    begin_plan()
     network = Network(
         name, NetworkArgs(told.region, told.zones, told.cidr, told.redundant, keys.logs, avoid=told.avoid), here
     )
@@ -114,10 +122,6 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
     addons = Addons(name, AddonsArgs(cluster.name, cluster.provider_arn, cluster.issuer), ready)
     drain = Drain(name, cluster.kubeconfig, ResourceOptions(depends_on=[addons]))
 
-    secrets = Secrets(
-        name, SecretsArgs({"cache": "token of the prediction cache"}, keys.secrets, told.recovery_days), here
-    )
-    begin_plan()
     cache_door = Access(f"{name}-cache", AccessArgs(network.vpc_id, cluster.security_group_id, 6379), here)
     cache = Cache(
         name,
@@ -164,10 +168,6 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
     )
 
     begin_plan()
-    storage = Storage(name, StorageArgs(told.account_id, keys.storage, LOGS_DAYS, told.protected), here)
-    encrypted = ResourceOptions.merge(here, ResourceOptions(depends_on=[storage]))
-    published = Artefacts(name, ArtefactsArgs(storage.models, needed(specs)), encrypted)
-    registry = Registry(name, RegistryArgs((IMAGE,), keys.registry, IMAGES_KEPT, told.protected), here)
     firewall = Firewall(name, FirewallArgs(told.requests_per_minute, keys.logs), here)
     edge = Edge(
         name,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi.runtime import mocks, settings
+from pulumi.runtime import mocks, resource_cycle_breaker, rpc, settings
 from pulumi.runtime import resource as registration
 
 from infra import brisk
@@ -168,14 +168,53 @@ def test_a_urn_written_at_once_is_that_of_the_sdk(parent: str | None) -> None:
         assert Recorder().run(urn) == alone
 
 
+def test_a_cycle_is_refused_where_the_sdk_refuses_it() -> None:
+    def verdicts() -> list[bool]:
+        a, b, c, d = (type("Thing", (), {})() for _ in range(4))
+        edges = [(a, b), (b, c), (c, a), (a, a), (d, a), (c, d), (a, b), (b, d), (a, c)]
+        return [rpc.declare_dependency(*edge) for edge in edges]
+
+    alone = verdicts()
+    with brisk.undone():
+        brisk.seek_few_cycles()
+        assert verdicts() == alone
+    assert set(alone) == {True, False}
+
+
+def test_a_chain_of_resources_is_not_walked_again_for_each_that_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    walked: list[object] = []
+    walk = resource_cycle_breaker._reachable
+
+    def counted(from_resource: pulumi.Resource, to_resource: pulumi.Resource) -> bool:
+        walked.append(from_resource)
+        return walk(from_resource, to_resource)
+
+    monkeypatch.setattr(resource_cycle_breaker, "_reachable", counted)
+    executed(begun)
+    assert len(walked) >= RESOURCES - 1, "the SDK walks none by itself: take seek_few_cycles() away"
+    walked.clear()
+
+    with brisk.undone():
+        brisk.seek_few_cycles()
+        executed(begun)
+    assert not walked
+
+
 def test_a_program_in_a_process_with_more_to_do_leaves_nothing_switched_off() -> None:
     def switched() -> tuple[object, ...]:
-        return pulumi.log.debug, registration._get_stack_trace, registration.create_urn, gc.isenabled()
+        return (
+            pulumi.log.debug,
+            registration._get_stack_trace,
+            registration.create_urn,
+            rpc.declare_dependency,
+            gc.isenabled(),
+        )
 
     before = switched()
     with brisk.undone():
         brisk.hush()
         brisk.name_at_once()
+        brisk.seek_few_cycles()
         brisk.keep_garbage()
         assert not set(switched()) & set(before)
     assert switched() == before
