@@ -1,6 +1,7 @@
-"""What runs a model's graph. ONNX Runtime is named here and nowhere else, so that another engine can take its place."""
+"""What runs a model's graph: ONNX Runtime on CPU, which is named here and nowhere else, and PyTorch on a GPU."""
 
 import ctypes
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, cast
@@ -9,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[np.generic]]
-
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class EngineError(Exception):
@@ -38,6 +37,10 @@ class Session(Protocol):
         """
         ...
 
+    def settle(self) -> None:
+        """End of the warm-up: from now on requests wait, and nothing is prepared for while they do."""
+        ...
+
 
 def require(device: str) -> None:
     """Make sure that the engine can use ``device``.
@@ -47,14 +50,15 @@ def require(device: str) -> None:
     """
     if device == "cpu":
         return
-    import onnxruntime  # noqa: PLC0415 - half a second that a process without a model need not spend
-
-    offered = onnxruntime.get_available_providers()
-    if PROVIDERS[device] not in offered:
+    if importlib.util.find_spec("torch") is None:
         raise EngineError(
-            f"MODEL_DEVICE is {device}, but ONNX Runtime {onnxruntime.__version__} here offers {', '.join(offered)}.\n"
-            "  Set MODEL_DEVICE=cpu, or install onnxruntime-gpu on a machine with an NVIDIA driver."
+            "MODEL_DEVICE is cuda, but PyTorch is not installed here.\n"
+            "  Run the app in the image for GPUs (docker buildx build --build-arg LOCK=gpu --file apps/Dockerfile .), "
+            "or set MODEL_DEVICE=cpu."
         )
+    from apps.runtime import torch_session  # noqa: PLC0415 - seconds, and in the image for GPUs alone
+
+    torch_session.require()
 
 
 SPIN_US = "1000"
@@ -68,13 +72,17 @@ def open_session(graph: Path, device: str, threads: int) -> Session:
         EngineError: the engine cannot read it.
     """
     require(device)
-    return _OnnxSession(graph, device, threads)
+    if device == "cpu":
+        return _OnnxSession(graph, threads)
+    from apps.runtime.torch_session import TorchSession  # noqa: PLC0415 - see require
+
+    return TorchSession(graph, device, threads)
 
 
 class _OnnxSession:
-    def __init__(self, graph: Path, device: str, threads: int) -> None:
-        import onnxruntime  # noqa: PLC0415 - see require
-        from onnxruntime.capi import (  # noqa: PLC0415 - see require
+    def __init__(self, graph: Path, threads: int) -> None:
+        import onnxruntime  # noqa: PLC0415 - half a second that a process without a model need not spend
+        from onnxruntime.capi import (  # noqa: PLC0415 - as above
             onnxruntime_pybind11_state as errors,  # pyright: ignore[reportAttributeAccessIssue]
         )
 
@@ -88,7 +96,7 @@ class _OnnxSession:
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(graph), options, providers=[PROVIDERS[device]])
+            self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no public base
             raise EngineError(f"{graph}: ONNX Runtime cannot load it: {error}") from error
         give_memory_back()
@@ -103,6 +111,9 @@ class _OnnxSession:
             return cast("list[NDArray[np.generic]]", self._session.run(None, dict(inputs)))
         except self._refusals as error:
             raise Refused(str(error)) from None
+
+    def settle(self) -> None:
+        """Every shape is run alike."""
 
 
 def give_memory_back() -> None:

@@ -281,8 +281,10 @@ class ServedModel(Model):
         handler = await asyncio.to_thread(self._load, artefact, folder, session)
         max_batch = min(settings.max_batch, session.batch or settings.max_batch)
         for size in {1, max_batch}:
-            # Every size of batch has its own memory plan; the largest sets what the process will hold.
+            # Every size of batch has its own memory plan; the largest sets what the process will hold. Where graphs are
+            # compiled, one instance has code of its own.
             await asyncio.to_thread(handler.predict, [handler.example()] * size)
+        session.settle()
         batcher = Batcher(
             handler.decode,
             handler.predict,

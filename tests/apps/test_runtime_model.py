@@ -1,6 +1,8 @@
 """Loading a model: what is served, what is refused, and what is said about it."""
 
-import os
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -126,7 +128,18 @@ def test_an_app_with_a_model_must_be_told_which(store: Path, name: str) -> None:
         ServedModel(settings_for(store).model_copy(update={name: None}), lambda *_: Doubler)  # type: ignore[arg-type]
 
 
-@pytest.mark.skipif(os.path.exists("/dev/nvidia0"), reason="has a GPU")  # noqa: PTH110 - a device, not a file
-def test_a_device_that_is_not_there_is_refused_by_name(store: Path) -> None:
-    with pytest.raises(SettingsError, match=r"MODEL_DEVICE is cuda, but .* offers .*CPUExecutionProvider"):
+@pytest.mark.skipif(find_spec("torch") is not None, reason="PyTorch is here")
+def test_a_gpu_without_pytorch_is_refused_and_said_what_to_do(store: Path) -> None:
+    with pytest.raises(SettingsError, match=r"cuda, but PyTorch is not installed here\.\n  Run .* LOCK=gpu .*=cpu"):
         ServedModel(settings_for(store, model_device="cuda"), lambda *_: Doubler)  # type: ignore[arg-type]
+
+
+def test_nothing_of_pytorch_is_imported_where_nobody_asks_for_a_gpu(store: Path) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+from apps.runtime.engine import open_session
+open_session(Path({str(store / "doubler" / "1.0.0" / "model.onnx")!r}), "cpu", 1)
+assert not [name for name in sys.modules if "torch" in name]
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
