@@ -1,7 +1,7 @@
 """Apps served without a process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from apps.runtime import logs, server
 from apps.runtime.app import App
 from apps.runtime.settings import Settings
 from tests.apps.doubler import write_doubler
+from tests.apps.reloading import times
+from tests.unit.mlflow import Tracking
 
 
 @pytest.fixture
@@ -57,3 +59,14 @@ def store(tmp_path: Path) -> Path:
     """A store that has the doubling model."""
     write_doubler(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def tracking(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Tracking]:
+    """A registry with two versions, the first of them in production."""
+    monkeypatch.setenv("MODELSERVE_CACHE", str(tmp_path / "cache"))
+    served = Tracking()
+    served.register(write_doubler(tmp_path / "made", version="1.0.0+aaaa", graph=times(2)))
+    served.register(write_doubler(tmp_path / "made", version="2.0.0+bbbb", graph=times(3)), alias=None)
+    yield served
+    served.end()
