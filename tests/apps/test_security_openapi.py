@@ -23,6 +23,7 @@ SENTIMENT = {
 }
 APPS: dict[str, dict[str, str]] = {
     "bert-sentiment": SENTIMENT,
+    "bert-sentiment-predictor": {**SENTIMENT, "MAX_AXIS": "128"},
     "classifier": {
         "MODEL_NAME": "resnet50",
         "MODEL_VERSION": "1.0.0",
@@ -31,6 +32,8 @@ APPS: dict[str, dict[str, str]] = {
     "detector": {"MODEL_NAME": "circle_detector", "MODEL_VERSION": "1.1.0"},
     "images": {"MODE": "dummy"},
     "ner": {"MODEL_NAME": "bert_ner", "MODEL_VERSION": "1.0.0", "MODEL_ALTERNATIVE": "minilm_ner@1.0.0"},
+    "road": {"MODEL_NAME": "road", "MODEL_VERSION": "@production", "MODEL_ALTERNATIVE": "road_lite@1.0.0"},
+    "sentiment": SENTIMENT,
 }
 
 # A document cannot say of bytes that they must be a picture, nor what an app takes for an instance.
@@ -45,15 +48,14 @@ def test_no_request_breaks_the_contract_or_the_app(app: str, tmp_path: Path) -> 
     token.chmod(0o600)
     with ExitStack() as stack:
         if app == "bert-sentiment":
-            url = stack.enter_context(running("bert-sentiment-predictor", tmp_path, **SENTIMENT, MAX_AXIS="128"))
+            url = stack.enter_context(running("bert-sentiment-predictor", tmp_path, **APPS["bert-sentiment-predictor"]))
             told = told | {"BERT_SENTIMENT_PREDICTOR_URL": url}
         if app == "images":
             told = told | {"DATABASE_URL": f"sqlite:///{tmp_path}/images.db", "OBJECT_STORE_URL": tmp_path.as_uri()}
         else:
             told = told | {"RELOAD_TOKEN_FILE": str(token)}
         url = stack.enter_context(running(app, tmp_path, **told))
-        # Beside its own paths an app has the runtime's, which are the same in all apps: once is enough. sentiment takes
-        # what ner takes.
+        # Beside its own paths an app has the runtime's, which are the same in all apps: once is enough.
         own = () if app in ("detector", "images") else ("--include-path-regex", "^/predict|:predict$")
         tried = schemathesis(url, known(app, url), tmp_path, *own)
         assert tried.returncode == 0, tried.stdout + tried.stderr
