@@ -1,12 +1,12 @@
-"""The container image that all apps run in: built where the stack is brought up, named by its content."""
+"""The container images that apps run in: built where the stack is brought up, named by their content."""
 
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
@@ -15,8 +15,12 @@ from infra import docker, registry_login
 from infra.build_context import BuildContext
 from infra.local.home import LocalError
 from infra.local.provider import Provider
+from infra.serving.spec import ServingSpec
 
 CONTEXT = BuildContext(Path(__file__).resolve().parents[1], "apps/Dockerfile")
+
+Lock = Literal["serve", "gpu"]
+"""What an image has of packages: those of ``toolchain/locks/<lock>.txt``."""
 
 TAG_LENGTH = 16
 """Hexadecimal digits, 64 bits: no repository ever holds enough images for two to meet."""
@@ -62,7 +66,7 @@ class ImageProvider(Provider):
             digest = _digest(props["reference"], env)
             if digest is None:
                 self.say(f"building {props['reference']}, which takes minutes where no layer of it is cached")
-                digest = _build(props["reference"], props["platform"], env)
+                digest = _build(props, env)
         return _outputs(props, digest)
 
 
@@ -84,20 +88,21 @@ def _digest(reference: str, env: Mapping[str, str]) -> str | None:
     return str(json.loads(told)["digest"])
 
 
-def _build(reference: str, platform: str, env: Mapping[str, str]) -> str:
+def _build(props: Mapping[str, Any], env: Mapping[str, str]) -> str:
     """Build and push; the digest under which the registry has it."""
+    reference, lock = props["reference"], f"--build-arg=LOCK={props['lock']}"
     with tempfile.TemporaryDirectory() as folder:
         metadata = Path(folder) / "metadata.json"
-        options = ["--push", "--progress=plain", f"--metadata-file={metadata}", f"--tag={reference}"]
-        if platform:
-            options.append(f"--platform={platform}")
+        options = ["--push", "--progress=plain", f"--metadata-file={metadata}", f"--tag={reference}", lock]
+        if props["platform"]:
+            options.append(f"--platform={props['platform']}")
         options.append(f"--file={CONTEXT.folder / CONTEXT.dockerfile}")
         try:
             docker.docker("buildx", "build", *options, str(CONTEXT.folder), env=env)
         except docker.CommandError as error:
             raise LocalError(
                 f"{reference} was not built:\n{_end(error.told)}\n"
-                f"  See all of it: docker buildx build --file {CONTEXT.dockerfile} ."
+                f"  See all of it: docker buildx build {lock} --file {CONTEXT.dockerfile} ."
             ) from None
         return str(json.loads(metadata.read_text())["containerimage.digest"])
 
@@ -113,32 +118,41 @@ class _Image(Resource, module="index", name="Image"):
         super().__init__(ImageProvider(), name, {**props, "pinned": None}, opts)
 
 
+def lock_of(spec: ServingSpec) -> Lock:
+    """What an app's image has of packages; one that brings its own image has no say in ours."""
+    return "gpu" if spec.resources.gpu and not spec.image else "serve"
+
+
 @dataclass(frozen=True)
 class ImagesArgs:
-    """Where the image goes.
+    """Where the images go.
 
     Attributes:
-        registry: repository that takes it, for example ``localhost:5001/modelserve``, or that of ECR, to which AWS'
+        registry: repository that takes them, for example ``localhost:5001/modelserve``, or that of ECR, to which AWS'
             command signs in.
-        names: the apps that run in it.
+        locks: the apps that run in them, each with what its image has of packages.
         platform: of the nodes, for example ``linux/amd64``; empty is this machine's.
     """
 
     registry: pulumi.Input[str]
-    names: Sequence[str]
+    locks: Mapping[str, Lock]
     platform: str = ""
 
 
 class Images(pulumi.ComponentResource):
-    """What each app's pods run: one image, since the apps share an environment, under a tag that never moves."""
+    """What each app's pods run, under tags that never move: one image for all, and one more if any has a GPU."""
 
     references: Mapping[str, pulumi.Output[str]]
     """By app: ``repository:tag@digest``. The tag is a digest of what went in: same content, same tag, nothing built."""
 
     def __init__(self, name: str, args: ImagesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:index:Images", name, None, opts)
-        tag = CONTEXT.digest(args.platform)[:TAG_LENGTH]
-        props = {"reference": pulumi.Output.concat(args.registry, ":", tag), "platform": args.platform}
-        image = _Image(name, props, pulumi.ResourceOptions(parent=self))
-        self.references = dict.fromkeys(args.names, image.pinned)
+        images: dict[Lock, _Image] = {}
+        for lock in dict.fromkeys(args.locks.values()):
+            tag = CONTEXT.digest(args.platform, lock)[:TAG_LENGTH]
+            reference = pulumi.Output.concat(args.registry, ":", tag)
+            props = {"reference": reference, "platform": args.platform, "lock": lock}
+            made = name if lock == "serve" else f"{name}-{lock}"
+            images[lock] = _Image(made, props, pulumi.ResourceOptions(parent=self))
+        self.references = {app: images[lock].pinned for app, lock in args.locks.items()}
         self.register_outputs({"references": self.references})

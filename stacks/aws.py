@@ -31,7 +31,7 @@ from infra.aws.rotation import Rotation, RotationArgs
 from infra.aws.secrets import Secrets, SecretsArgs
 from infra.aws.storage import Storage, StorageArgs
 from infra.brisk import begin_plan
-from infra.images import Images, ImagesArgs
+from infra.images import Images, ImagesArgs, lock_of
 from infra.platform.surroundings import CacheAt, DatabaseAt, EdgeAt, Surroundings
 from infra.serving.artefacts import needed
 from infra.serving.spec import ServingSpec
@@ -42,7 +42,7 @@ from stacks.outputs import tell
 
 NODE_PLATFORM = "linux/amd64"
 IMAGE = "apps"
-"""Repository of the image that all apps run in."""
+"""Repository of the images that apps run in."""
 TELEMETRY = "telemetry"
 """Where logs and experiments lie in the bucket of data."""
 LOGS_DAYS = 90
@@ -227,7 +227,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
     )
     there = ResourceOptions(providers=[on_cluster])
     disks = Disks(name, DisksArgs(keys.volumes, tags), there)
-    images = Images(name, ImagesArgs(registry.urls[IMAGE], [spec.name for spec in specs], NODE_PLATFORM))
+    images = Images(name, ImagesArgs(registry.urls[IMAGE], {spec.name: lock_of(spec) for spec in specs}, NODE_PLATFORM))
     models_url = pulumi.Output.concat("s3://", storage.models)
     around = Surroundings(
         stack=stack,

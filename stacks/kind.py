@@ -6,7 +6,7 @@ import pulumi
 from pulumi import ResourceOptions
 from pulumi_kubernetes import Provider
 
-from infra.images import Images, ImagesArgs
+from infra.images import Images, ImagesArgs, lock_of
 from infra.kind.cluster import Cluster, ClusterArgs
 from infra.platform.gateway import NODE_PORT
 from infra.platform.surroundings import Surroundings
@@ -20,7 +20,7 @@ HERE = "127.0.0.1.sslip.io"
 
 
 def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
-    """The cluster, the image, and everything on it."""
+    """The cluster, the images, and everything on it."""
     stack = pulumi.get_stack()
     name = f"{pulumi.get_project()}-{stack}"
     made = Cluster(
@@ -33,7 +33,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
             context=settings.kind.context,
         ),
     )
-    images = Images(name, ImagesArgs(made.registry, [spec.name for spec in specs]))
+    images = Images(name, ImagesArgs(made.registry, {spec.name: lock_of(spec) for spec in specs}))
     # A path, and another one only for another cluster: what is on it is not replaced for new credentials.
     # After `kind delete cluster` nothing on it is left to delete.
     provider = Provider(name, kubeconfig=made.kubeconfig, delete_unreachable=True)

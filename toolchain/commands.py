@@ -101,8 +101,9 @@ def lock() -> None:
     for name, source, given in (
         ("dev", ["pyproject.toml", "--group", "serve", "--group", "dev", "--group", "cloud"], ""),
         ("train", ["pyproject.toml", "--group", "serve", "--group", "train"], ""),
-        # What the image has is what the tests ran with.
+        # What the images have is what the tests ran with.
         ("serve", ["--group", "pyproject.toml:serve", "--constraints", "toolchain/locks/dev.txt"], ""),
+        ("gpu", ["--group", "pyproject.toml:gpu", "--constraints", "toolchain/locks/train.txt"], ""),
         ("policies", ["policies/pyproject.toml", "--group", "policies/pyproject.toml:dev"], ""),
         ("clients", ["--group", "pyproject.toml:clients"], ""),
         ("mlflow", ["--group", "pyproject.toml:mlflow"], ""),

@@ -177,6 +177,11 @@ def _environment(spec: ServingSpec, revision: Revision, around: Around) -> dict[
     )
     told = environment(spec, revision.model, place)
     told |= {"HOST": "0.0.0.0", "HOME": TMP, "MODELSERVE_CACHE": CACHE}  # noqa: S104 - its pod's network is its own
+    if spec.resources.gpu:
+        # What PyTorch compiles is kept beside the artefacts: the image's file system is read-only. One process builds
+        # at a time, where it would start one for each of the node's cores.
+        told |= {"TORCHINDUCTOR_CACHE_DIR": f"{CACHE}/inductor", "TRITON_CACHE_DIR": f"{CACHE}/triton"}
+        told |= {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
     if spec.model or spec.objects:
         told["AWS_REGION"] = around.s3_region
         if around.s3_endpoint is not None:

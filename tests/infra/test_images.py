@@ -10,8 +10,9 @@ import pytest
 
 from infra import images
 from infra.build_context import BuildContext
-from infra.images import ImageProvider, Images, ImagesArgs
+from infra.images import ImageProvider, Images, ImagesArgs, Lock, lock_of
 from infra.local.home import LocalError
+from infra.serving.spec import ServingSpec
 from tests.infra.kind.machine import Machine
 from tests.recorder import Recorder
 
@@ -20,8 +21,8 @@ HERE = "localhost:5001/modelserve:1f"
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/models/apps:1f"
 
 
-def told(reference: str = HERE, platform: str = "") -> dict[str, Any]:
-    return {"reference": reference, "platform": platform}
+def told(reference: str = HERE, platform: str = "", lock: str = "serve") -> dict[str, Any]:
+    return {"reference": reference, "platform": platform, "lock": lock}
 
 
 def created(reference: str = HERE, platform: str = "") -> dict[str, Any]:
@@ -29,7 +30,11 @@ def created(reference: str = HERE, platform: str = "") -> dict[str, Any]:
 
 
 def stack(platform: str = "") -> pulumi.Output[Any]:
-    made = Images("images", ImagesArgs("registry.example/models", ["detector", "classifier"], platform))
+    return references(platform, detector="serve", classifier="serve")
+
+
+def references(platform: str = "", **locks: Lock) -> pulumi.Output[Any]:
+    made = Images("images", ImagesArgs("registry.example/models", locks, platform))
     return pulumi.Output.all(**made.references)
 
 
@@ -143,6 +148,32 @@ def test_all_apps_run_in_one_image() -> None:
     registry = Recorder()
     registry.run(stack)
     assert registry.only(IMAGE)["reference"].startswith("registry.example/models:")
+
+
+def test_an_app_with_a_gpu_runs_in_an_image_of_its_own() -> None:
+    registry = Recorder()
+    registry.run(lambda: references(detector="serve", classifier="gpu"))
+    images = {name: inputs for kind, name, inputs in registry.resources if kind == IMAGE}
+    assert {name: inputs["lock"] for name, inputs in images.items()} == {"images": "serve", "images-gpu": "gpu"}
+    assert len({inputs["reference"] for inputs in images.values()}) == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "lock"),
+    [
+        ({}, "serve"),
+        ({"resources": {"gpu": 1}}, "gpu"),
+        ({"resources": {"gpu": 0.5}, "runs_on": "ray", "image": "registry.example/ray:1"}, "serve"),
+    ],
+)
+def test_only_an_app_that_asks_for_a_gpu_and_has_no_image_needs_pytorch(asked: dict[str, Any], lock: Lock) -> None:
+    assert lock_of(ServingSpec.model_validate({"name": "echo", "summary": "", "command": ["serve"], **asked})) == lock
+
+
+def test_it_is_built_with_the_packages_that_it_was_asked_for(machine: Machine) -> None:
+    ImageProvider().create(told(lock="gpu"))
+    (build,) = machine.calls("docker", "buildx", "build")
+    assert "--build-arg=LOCK=gpu" in build
 
 
 def test_the_tag_is_that_of_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,17 +7,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from importlib import metadata
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from infra.build_context import BuildContext
-from infra.images import CONTEXT
+from infra.images import CONTEXT, Lock
 
 RECIPE = "Dockerfile"
 HEAVY_BYTES = 1_000_000
 CHECKOUT = CONTEXT.folder
+ON_GPU = "apps.runtime.torch_session"
+"""Imported by processes that ask for a GPU alone."""
 
 
 @pytest.fixture
@@ -97,7 +101,7 @@ def test_every_file_that_the_recipe_copies_is_in_the_context() -> None:
     files = CONTEXT.files()
     sources = re.findall(r"^COPY (?!--from)(.+) \S+$", (CHECKOUT / CONTEXT.dockerfile).read_text(), re.MULTILINE)
     assert sources
-    for source in sources:
+    for source in {source.replace("${LOCK}", lock) for source in sources for lock in get_args(Lock)}:
         assert any(file == source or file.startswith(f"{source}/") for file in files), source
 
 
@@ -124,10 +128,28 @@ def test_every_app_starts_from_the_context_alone(tmp_path: Path) -> None:
     assert told.stdout.startswith(str(tmp_path))
 
 
-def test_every_package_that_an_app_imports_is_locked_for_the_image() -> None:
-    _, packages = imported()
-    locked = set(re.findall(r"^([a-z0-9-]+)==", (CHECKOUT / "toolchain/locks/serve.txt").read_text(), re.MULTILINE))
-    assert packages - locked == set()
+@pytest.mark.parametrize(("lock", "without"), [("serve", {ON_GPU}), ("gpu", set())])
+def test_every_package_that_an_app_imports_is_locked_for_the_image(lock: Lock, without: set[str]) -> None:
+    _, packages = imported(without)
+    assert packages - locked(lock).keys() == set()
+
+
+def test_what_serves_without_a_gpu_has_no_pytorch() -> None:
+    assert "torch" not in locked("serve")
+    assert "torch" in locked("gpu")
+
+
+def test_pytorch_is_the_one_that_the_tests_ran_with() -> None:
+    trained, served = locked("train"), locked("gpu")
+    assert {name: version for name, version in served.items() if trained.get(name) != version} == {}
+
+
+def test_a_gpus_image_has_a_compiler_and_the_other_has_none() -> None:
+    recipe = (CHECKOUT / CONTEXT.dockerfile).read_text()
+    stages = dict(re.findall(r"^FROM \S+ AS (\w+)\n(.*?)(?=^FROM)", recipe, re.MULTILINE | re.DOTALL))
+    assert [name for name, steps in stages.items() if "gcc" in steps] == ["gpu"]
+    assert set(get_args(Lock)) <= stages.keys()
+    assert recipe.count("\nFROM ${LOCK}\n") == 1
 
 
 def test_nothing_secret_or_heavy_is_in_the_context() -> None:
@@ -136,7 +158,16 @@ def test_nothing_secret_or_heavy_is_in_the_context() -> None:
         assert (CHECKOUT / file).stat().st_size < HEAVY_BYTES, file
 
 
-def imported() -> tuple[set[str], set[str]]:
+def locked(lock: str) -> dict[str, list[str]]:
+    """Packages of a lock with their versions: Python's own may choose among several."""
+    found: dict[str, list[str]] = {}
+    text = (CHECKOUT / "toolchain/locks" / f"{lock}.txt").read_text()
+    for name, version in re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE):
+        found.setdefault(name, []).append(version)
+    return found
+
+
+def imported(without: AbstractSet[str] = frozenset()) -> tuple[set[str], set[str]]:
     """Our modules that the apps import, however far down, and the distributions of the other packages."""
     distributions = metadata.packages_distributions()
     ours: set[str] = set()
@@ -148,9 +179,10 @@ def imported() -> tuple[set[str], set[str]]:
         for name in names(module):
             top = name.split(".")[0]
             if top in ("apps", "models", "infra", "ops", "stacks", "toolchain", "policies", "tests"):
-                waiting |= {each for each in (name, name.rpartition(".")[0]) if source(each)} - ours
+                waiting |= {each for each in (name, name.rpartition(".")[0]) if source(each)} - ours - without
             elif top not in sys.stdlib_module_names:
-                packages.add(distributions[top][0].lower().replace("_", "-"))
+                # What is not installed here goes by the name that it is imported by.
+                packages.add(distributions.get(top, [top])[0].lower().replace("_", "-"))
     return ours, packages
 
 

@@ -185,6 +185,14 @@ def test_a_gpu_is_taken_whole_on_a_node_that_has_one() -> None:
     assert told(asking)["MODEL_DEVICE"] == "cuda"
 
 
+def test_what_is_compiled_for_a_gpu_is_kept_where_a_pod_may_write() -> None:
+    asking = spec(resources={"gpu": 1})
+    writable = [mount["mountPath"] for mount in container(asking)["volumeMounts"] if not mount.get("readOnly")]
+    for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        assert told(asking)[name].startswith(tuple(f"{folder}/" for folder in writable))
+        assert name not in told(spec())
+
+
 def test_the_gpu_nodes_let_such_a_pod_in() -> None:
     key, _, effect = PROFILES["gpu"].taint or ("", "", "")
     (tolerated,) = pod(spec(resources={"gpu": 1}))["tolerations"]
