@@ -69,6 +69,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
     here = ResourceOptions(providers=[provider])
     begin_plan()
 
+    # First what the SDK imports fast: the engine plans it while the network's and the firewall's half seconds pass.
     keys = Encryption(name, EncryptionArgs(told.account_id, told.region, told.recovery_days or AGAIN_DAYS), here)
     storage = Storage(name, StorageArgs(told.account_id, keys.storage, LOGS_DAYS, told.protected), here)
     encrypted = ResourceOptions.merge(here, ResourceOptions(depends_on=[storage]))
