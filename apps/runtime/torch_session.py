@@ -11,12 +11,16 @@ import torch
 from numpy.typing import NDArray
 from onnx import helper
 from torch import Tensor, _dynamo
+from torch.fx.experimental import _config as symbols
 
-from apps.runtime.engine import Arrays, EngineError, Refused
+from apps.runtime.engine import Arrays, EngineError, Refused, give_memory_back
 from apps.runtime.torch_graph import TorchGraph
 
 NOT_OF_INPUTS = (torch.OutOfMemoryError, torch.AcceleratorError)
 """Errors that no other inputs would have avoided, among those by which PyTorch also says that axes do not fit."""
+
+# Otherwise axes that are alike in the warm-up, as those of a square picture, would have to be alike in every request.
+symbols.use_duck_shape = False
 
 
 def require() -> None:
@@ -81,6 +85,8 @@ class TorchSession:
         # Static but for the axes that are marked: what a request brings must never be compiled for while it waits.
         self._compiled = torch.compile(graph, fullgraph=True, dynamic=False)
         self._settled = False
+        del model
+        give_memory_back()
 
     def settle(self) -> None:
         """Compile no more: shapes that no code is there for run without, at once."""

@@ -4,10 +4,13 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+from numpy.typing import NDArray
 
-from apps.runtime import server
+from apps.runtime import engine, server
+from apps.runtime.engine import Arrays
 from apps.runtime.model import ServedModel
 from apps.runtime.settings import SettingsError
 from tests.apps.conftest import running, serving
@@ -57,6 +60,25 @@ async def test_it_is_warmed_up_with_one_instance_and_with_a_full_batch(store: Pa
     settings = settings_for(store, max_batch=4)
     async with serving("doubler", app_for(settings, handler=handler), settings):
         assert sorted(made[0].batches) == [1, 4]
+
+
+async def test_what_runs_the_model_is_told_when_it_is_warm(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    class Telling:
+        batch = None
+
+        def run(self, inputs: Arrays) -> list[NDArray[Any]]:
+            told.append("run")
+            return [inputs["x"] * 2]
+
+        def settle(self) -> None:
+            told.append("settle")
+
+    monkeypatch.setattr(engine, "open_session", lambda *_: Telling())
+    settings = settings_for(store, max_batch=4)
+    async with serving("doubler", app_for(settings), settings):
+        assert told == ["run", "run", "settle"]
 
 
 async def test_a_missing_model_leaves_the_process_alive_and_never_ready(tmp_path: Path) -> None:

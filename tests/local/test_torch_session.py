@@ -4,7 +4,6 @@ Without one the same code is compiled for the CPU, so that only what is CUDA's o
 """
 
 import json
-import os
 import subprocess
 from typing import Any
 
@@ -30,21 +29,18 @@ SHIPPED = {
     "road_lite": "1.0.0",
 }
 READS_TEXT = ["minilm_ner", "minilm_sentiment"]
-DIFFERENCE = 0.05
-"""Of an output's norm, on noise: twice what bfloat16, whose steps are 0.4 %, was seen to make of it."""
+DIFFERENCE = 0.1
+"""Of an output's norm, on noise: twice the worst that bfloat16, whose steps are 0.4 %, was seen to make of it."""
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What came out for each model; minutes, most of which compile."""
+    """What came out for each model; minutes, most of which compile what PyTorch then keeps."""
     root = tmp_path_factory.mktemp("torch")
     make_random(root / "resnet50" / "0.0.0")
     folders = [resolve(name, version, default_stores()) for name, version in SHIPPED.items()]
     command = [str(PYTHON), "-m", "tests.local.torch_answers", *map(str, folders), str(root / "resnet50" / "0.0.0")]
-    caches = {"TORCHINDUCTOR_CACHE_DIR": str(root / "inductor"), "TRITON_CACHE_DIR": str(root / "triton")}
-    done = subprocess.run(
-        command, cwd=places.CHECKOUT, env=os.environ | caches, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=places.CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
