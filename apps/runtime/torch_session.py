@@ -21,6 +21,8 @@ NOT_OF_INPUTS = (torch.OutOfMemoryError, torch.AcceleratorError)
 
 # Otherwise axes that are alike in the warm-up, as those of a square picture, would have to be alike in every request.
 symbols.use_duck_shape = False
+# The compiler counts what it made of one function, which all graphs share: at 8, the fourth reload would be the last.
+_dynamo.config.recompile_limit = _dynamo.config.accumulated_recompile_limit = 10_000
 
 
 def require() -> None:
