@@ -65,13 +65,17 @@ def _check_routes(specs: Sequence[ServingSpec]) -> None:
 
 
 def _check_gpus(specs: Sequence[ServingSpec], settings: Settings, stack: str) -> None:
-    if settings.aws is None or settings.aws.nodes.gpu:
+    if settings.aws and not settings.aws.nodes.gpu:
+        lacking = "aws.nodes.gpu"
+    elif settings.target == "kind" and not settings.kind.context:
+        lacking = "kind.context, a cluster that has some"
+    else:
         return
     for spec in specs:
         if spec.resources.gpu:
             raise SettingsError(
                 f"apps/{spec.name}/app.yaml: resources.gpu is {spec.resources.gpu:g}, but the stack has no GPU nodes.\n"
-                f"  Give Pulumi.{stack}.yaml {PROJECT}:aws.nodes.gpu, or set {PROJECT}:apps.{spec.name}.resources.gpu "
+                f"  Give Pulumi.{stack}.yaml {PROJECT}:{lacking}, or set {PROJECT}:apps.{spec.name}.resources.gpu "
                 "to 0 there."
             )
 

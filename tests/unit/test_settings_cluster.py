@@ -47,6 +47,19 @@ def test_a_wrong_value_is_refused_with_its_key(key: str, value: str) -> None:
     assert f"Pulumi.dev.yaml: modelserve:{key}" in refusal(**{key: value})
 
 
+def test_an_app_that_wants_a_gpu_is_refused_in_a_cluster_made_here() -> None:
+    with pytest.raises(
+        SettingsError, match=r"apps/ner/app.yaml: resources.gpu is 1, but the stack has no GPU"
+    ) as refused:
+        serving_specs(told(**{"apps.ner.resources.gpu": "1"}), "dev")
+    assert "Give Pulumi.dev.yaml modelserve:kind.context, a cluster that has some, or" in str(refused.value)
+
+
+def test_a_cluster_of_ones_own_may_have_gpus() -> None:
+    specs = serving_specs(told(**{"apps.ner.resources.gpu": "1", "kind.context": "lab"}), "dev")
+    assert {spec.name: spec.resources.gpu for spec in specs}["ner"] == 1
+
+
 RAY = {"platform.components.kuberay": "false", "apps.ner.runs_on": "ray"}
 
 
