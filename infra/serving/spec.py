@@ -1,7 +1,8 @@
 """The serving spec: what an app is, said once in ``apps/<app>/app.yaml`` and rendered by every target."""
 
 import re
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -190,6 +191,11 @@ class Payloads(Frozen):
     text: bool = False
 
 
+def _ready_timeout_s(told: Mapping[str, Any]) -> float:
+    resources = told.get("resources")
+    return 900 if resources and resources.gpu else 60
+
+
 class ServingSpec(Frozen):
     """One app.
 
@@ -208,7 +214,9 @@ class ServingSpec(Frozen):
         objects: whether it gets an object store, as ``OBJECT_STORE_URL``.
         internet: whether it fetches what callers name from the internet; otherwise a cluster does not let it out.
         env: further environment; nothing secret.
-        ready_timeout_s: how long a start may take until ``/ready`` says 200.
+        resources: what a process of it may use.
+        ready_timeout_s: how long a start may take until ``/ready`` says 200; a minute, but a quarter of an hour for a GPU,
+            which the model is compiled for first.
     """
 
     name: AppName
@@ -225,8 +233,8 @@ class ServingSpec(Frozen):
     objects: bool = False
     internet: bool = False
     env: dict[str, str] = Field(default_factory=dict[str, str])
-    ready_timeout_s: float = Field(default=60, gt=0)
     resources: Resources = Resources()
+    ready_timeout_s: float = Field(default_factory=_ready_timeout_s, gt=0)
     scaling: Scaling = Scaling()
     batching: Batching = Batching()
     limits: Limits = Limits()

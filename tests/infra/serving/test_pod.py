@@ -88,6 +88,12 @@ def test_pods_are_spread_over_zones(way: str) -> None:
     assert spread["labelSelector"]["matchLabels"]["app.kubernetes.io/name"] == "echo"
 
 
+@pytest.mark.parametrize(("gpu", "seconds"), [(0, 60), (1, 900)])
+def test_a_model_that_is_compiled_for_a_gpu_may_take_longer_to_start(gpu: int, seconds: int) -> None:
+    probe = container(running("standard", resources={"gpu": gpu}))["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] == seconds
+
+
 @pytest.mark.parametrize("way", ["knative", "standard", "deployment"])
 def test_a_start_may_take_as_long_as_the_spec_says(way: str) -> None:
     probe = container(running(way, ready_timeout_s=61))["startupProbe"]
