@@ -215,8 +215,8 @@ class ServingSpec(Frozen):
         internet: whether it fetches what callers name from the internet; otherwise a cluster does not let it out.
         env: further environment; nothing secret.
         resources: what a process of it may use.
-        ready_timeout_s: how long a start may take until ``/ready`` says 200; a minute, but a quarter of an hour for a GPU,
-            which the model is compiled for first.
+        ready_timeout_s: how long a start may take until ``/ready`` says 200; a minute, but a quarter of an hour
+            for a GPU, which the model is compiled for first.
     """
 
     name: AppName
