@@ -195,6 +195,10 @@ class Artefact:
             shutil.rmtree(partial, ignore_errors=True)
         return artefact
 
+    def graph(self, folder: Path) -> Path:
+        """The file that an engine runs."""
+        return folder / next(name for name in self.files if name.endswith(".onnx"))
+
     def classes(self, folder: Path) -> list[str]:
         """The labels in the artefact's folder, in the order of the model's outputs.
 

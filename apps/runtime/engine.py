@@ -100,10 +100,7 @@ class _OnnxSession:
         except Exception as error:  # its exceptions have no public base
             raise EngineError(f"{graph}: ONNX Runtime cannot load it: {error}") from error
         give_memory_back()
-        first = self._session.get_inputs()[0].shape[0]
-        self.batch = first if isinstance(first, int) else None
-        if self.batch not in (1, None):
-            raise EngineError(f"{graph}: its batches have {first} instances.\n  Export it with a free batch axis.")
+        self.batch = batch_of(graph, self._session.get_inputs()[0].shape[0])
 
     def run(self, inputs: Arrays) -> list[NDArray[np.generic]]:
         try:
@@ -114,6 +111,18 @@ class _OnnxSession:
 
     def settle(self) -> None:
         """Every shape is run alike."""
+
+
+def batch_of(graph: Path, axis: object) -> int | None:
+    """How many instances a graph takes a run, by the first axis of its inputs: 1, or None for any number.
+
+    Raises:
+        EngineError: it takes some other number and no other.
+    """
+    size = axis if isinstance(axis, int) else None
+    if size not in (1, None):
+        raise EngineError(f"{graph}: its batches have {size} instances.\n  Export it with a free batch axis.")
+    return size
 
 
 def give_memory_back() -> None:

@@ -276,8 +276,9 @@ class ServedModel(Model):
 
     async def _opened(self, artefact: Artefact, folder: Path, metrics: ModelMetrics) -> Opened:
         settings = self._settings
-        graph = folder / next(name for name in artefact.files if name.endswith(".onnx"))
-        session = await asyncio.to_thread(engine.open_session, graph, settings.model_device, settings.threads)
+        session = await asyncio.to_thread(
+            engine.open_session, artefact.graph(folder), settings.model_device, settings.threads
+        )
         handler = await asyncio.to_thread(self._load, artefact, folder, session)
         max_batch = min(settings.max_batch, session.batch or settings.max_batch)
         for size in {1, max_batch}:

@@ -13,7 +13,7 @@ from onnx import helper
 from torch import Tensor, _dynamo
 from torch.fx.experimental import _config as symbols
 
-from apps.runtime.engine import Arrays, EngineError, Refused, give_memory_back
+from apps.runtime.engine import Arrays, EngineError, Refused, batch_of, give_memory_back
 from apps.runtime.torch_graph import TorchGraph
 
 NOT_OF_INPUTS = (torch.OutOfMemoryError, torch.AcceleratorError)
@@ -78,10 +78,7 @@ class TorchSession:
             )
             for name in graph.takes
         }
-        first = next(iter(self._inputs.values()))[1][0]
-        self.batch = first if isinstance(first, int) else None
-        if self.batch not in {1, None}:
-            raise EngineError(f"{file}: its batches have {first} instances.\n  Export it with a free batch axis.")
+        self.batch = batch_of(file, next(iter(self._inputs.values()))[1][0])
         self._tables = dict(graph.tables())
         graph = graph.eval().to(memory_format=torch.channels_last)
         # Static but for the axes that are marked: what a request brings must never be compiled for while it waits.

@@ -78,7 +78,7 @@ def refusals(session: Session, good: dict[str, NDArray[Any]]) -> Iterator[tuple[
 def answers(folder: Path) -> dict[str, Any]:
     """What came out for one model."""
     artefact, rng = Artefact.load(folder), np.random.default_rng(0)
-    graph = folder / next(name for name in artefact.files if name.endswith(".onnx"))
+    graph = artefact.graph(folder)
     reference, session = open_session(graph, "cpu", 2), TorchSession(graph, DEVICE, 2)
     for sizes in SHAPES if session.batch is None else SHAPES[:1]:
         session.run(inputs(artefact, sizes, rng))
