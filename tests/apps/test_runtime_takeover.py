@@ -4,7 +4,8 @@ import asyncio
 import gc
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,14 @@ class Slow:
         return made
 
 
+@asynccontextmanager
+async def slowly(tracking: Tracking, tmp_path: Path, **more: object) -> AsyncIterator[tuple[Slow, httpx.AsyncClient]]:
+    settings = told(tracking, tmp_path, **more)
+    slow = Slow(settings)
+    async with serving("doubler", slow.app, settings) as client:
+        yield slow, client
+
+
 async def shown(client: httpx.AsyncClient, member: str, value: object) -> None:
     """Wait until ``/model/info`` says so."""
     while True:
@@ -71,9 +80,7 @@ async def predicting(runner: Runner[Any]) -> None:
 
 
 async def test_one_reload_at_a_time(tracking: Tracking, tmp_path: Path) -> None:
-    settings = told(tracking, tmp_path)
-    slow = Slow(settings)
-    async with serving("doubler", slow.app, settings) as client:
+    async with slowly(tracking, tmp_path) as (slow, client):
         tracking.aliases["doubler", "production"] = 2
         slow.go.clear()
         first = asyncio.create_task(reload(client))
@@ -87,9 +94,7 @@ async def test_one_reload_at_a_time(tracking: Tracking, tmp_path: Path) -> None:
 
 
 async def test_a_reload_goes_on_whose_caller_gave_up(tracking: Tracking, tmp_path: Path) -> None:
-    settings = told(tracking, tmp_path, request_timeout_s=0.1)
-    slow = Slow(settings)
-    async with serving("doubler", slow.app, settings) as client:
+    async with slowly(tracking, tmp_path, request_timeout_s=0.1) as (slow, client):
         tracking.aliases["doubler", "production"] = 2
         slow.go.clear()
         assert (await reload(client)).status_code == 504
@@ -99,9 +104,7 @@ async def test_a_reload_goes_on_whose_caller_gave_up(tracking: Tracking, tmp_pat
 
 
 async def test_what_the_old_version_took_it_answers_and_then_it_is_gone(tracking: Tracking, tmp_path: Path) -> None:
-    settings = told(tracking, tmp_path)
-    slow = Slow(settings)
-    async with serving("doubler", slow.app, settings) as client:
+    async with slowly(tracking, tmp_path) as (slow, client):
         tracking.aliases["doubler", "production"] = 2
         slow.held.clear()
         taken = asyncio.create_task(answer(client))
@@ -143,9 +146,7 @@ async def test_no_request_is_lost_or_mixed_up_while_versions_change(tracking: Tr
 
 
 async def test_a_full_queue_does_not_keep_a_version_from_being_replaced(tracking: Tracking, tmp_path: Path) -> None:
-    settings = told(tracking, tmp_path, queue=1)
-    slow = Slow(settings)
-    async with serving("doubler", slow.app, settings) as client:
+    async with slowly(tracking, tmp_path, queue=1) as (slow, client):
         slow.held.clear()
         first = asyncio.create_task(answer(client))
         assert slow.app.model

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi.runtime import rpc
 
 from tests.providers import aws, derive, random, schema, sdk
 from tests.providers.kept import Cloud
@@ -95,6 +96,10 @@ def test_a_bucket_goes_with_what_is_in_it_or_not_at_all(
     with nullcontext() if force else pytest.raises(FailedError, match="BucketNotEmpty"):
         provider.delete(bucket, inputs, outputs)
     assert len(list(Cloud(tmp_path).things())) == (0 if force else 2)
+
+
+def test_what_is_not_known_yet_is_what_the_sdk_takes_for_it() -> None:
+    assert UNKNOWN == rpc.UNKNOWN
 
 
 def test_a_type_is_told_again_without_importing_the_sdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

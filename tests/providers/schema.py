@@ -72,6 +72,7 @@ def of(token: str) -> Schema | None:
 
 def _file(token: str) -> Path:
     package = f"pulumi-{token.partition(':')[0]}"
-    # What another version of what derives it has written says other things.
-    how = sha256(Path(__file__).with_name("derive.py").read_bytes()).hexdigest()[:8]
+    # What another version of either module has written says other things.
+    modules = Path(__file__), Path(__file__).with_name("derive.py")
+    how = sha256(b"".join(module.read_bytes() for module in modules)).hexdigest()[:8]
     return places.cache() / "stand-ins" / f"{package}-{version(package)}-{how}" / f"{quote(token, safe='')}.json"
