@@ -1,16 +1,23 @@
 """The program: settings in, the stack of their target out."""
 
+# ruff: noqa: E402 (what takes long to import comes after what makes that shorter)
+
 from importlib import import_module
 
 import pulumi
 
-from infra import brisk, settings
-from infra.validation import SettingsError
+from infra import brisk
 
 brisk.hush()
 brisk.name_at_once()
 brisk.seek_few_cycles()
 brisk.keep_garbage()
+if pulumi.Config().get("target") == "local":
+    brisk.wake("pulumi-python")
+
+from infra import settings
+from infra.validation import SettingsError
+
 try:
     chosen = settings.read()
     specs = settings.serving_specs(chosen, pulumi.get_stack())

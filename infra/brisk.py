@@ -13,9 +13,9 @@ from typing import Any
 
 import pulumi
 from pulumi.runtime import resource as registration
-from pulumi.runtime import resource_cycle_breaker
+from pulumi.runtime import resource_cycle_breaker, settings
 from pulumi.runtime import rpc as exported_rpc
-from pulumi.runtime.proto import source_pb2
+from pulumi.runtime.proto import resource_pb2, source_pb2
 from pulumi.runtime.sync_await import _sync_await  # pyright: ignore[reportPrivateUsage]
 
 rpc: Any = exported_rpc
@@ -83,6 +83,19 @@ def seek_few_cycles() -> None:
         return noted
 
     rpc.declare_dependency = declare_dependency
+
+
+def wake(package: str) -> None:
+    """Let the engine start a provider while the program goes on: it starts none before something is asked of it.
+
+    It is asked for what no provider has, and nobody waits for the answer.
+    """
+    monitor: Any = settings.get_monitor()
+    # An engine that only records has nothing to start.
+    if hasattr(monitor.Invoke, "future"):
+        asked = monitor.Invoke.future(resource_pb2.ResourceInvokeRequest(tok=f"{package}:wake:wake"))
+        # A call that nobody holds is cancelled.
+        atexit.register(asked.cancel)
 
 
 def keep_garbage() -> None:

@@ -7,6 +7,8 @@ policy packs and plugins, which is all that a stack needs, and leaves the rest u
 
 # ruff: noqa: E402, N802 (the protocol is imported once it is let alone; methods carry its names)
 
+import atexit
+import gc
 import json
 import os
 import platform
@@ -185,6 +187,8 @@ def main() -> None:
     while not ended.wait(ORPHAN_CHECK_S) and os.getppid() == engine_process:
         pass
     host.end_children()
+    # The engine waits for our end, and the interpreter would look for garbage first.
+    atexit.register(gc.freeze)
     server.stop(grace=1).wait()
 
 

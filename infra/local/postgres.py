@@ -125,10 +125,19 @@ class PostgresProvider(server.ServerProvider):
             (Path(folder) / "data").replace(data)
 
     def ready(self, home: Home, port: int) -> bool:
-        """Whether the superuser gets in with the password."""
-        from infra.local import superuser  # noqa: PLC0415 -- see there
-
-        return superuser.answers(home, port)
+        """Whether the superuser gets in with the password, asked by the server's own client: see superuser.py."""
+        data = home.data / self.name
+        asked = subprocess.run(
+            [
+                str(server_for(data, installed()) / "bin" / "psql"),
+                *("--no-psqlrc", "--no-password", "--host", ports.LOOPBACK, "--port", str(port)),
+                *("--username", SUPERUSER, "--dbname", "postgres", "--command", ""),
+            ],
+            env={"PGPASSFILE": str(passfile(home, SUPERUSER)), "PGCONNECT_TIMEOUT": "3"},
+            capture_output=True,
+            check=False,
+        )
+        return asked.returncode == 0
 
     def private_files(self, home: Home) -> list[Path]:
         """Passwords of all roles: they live in the data."""

@@ -1,8 +1,8 @@
 """The gateway's routes: what Envoy learns from files while it runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
@@ -10,9 +10,10 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, Updat
 from infra.local.home import Home, LocalError
 from infra.local.provider import Provider
 from infra.local.xds import NAME, admin, folder, swap
-from infra.serving.envoy import files
-from infra.serving.envoy.app import App
-from infra.serving.spec import ServingSpec
+from infra.serving.envoy import wire
+
+if TYPE_CHECKING:
+    from infra.serving.spec import ServingSpec
 
 
 class RoutesProvider(Provider):
@@ -27,10 +28,9 @@ class RoutesProvider(Provider):
         if _olds["home"] != _news["home"]:
             return DiffResult(changes=True, replaces=["home"])
         # In a preview the ports of processes that do not run yet are unknown: they differ from any that was.
-        if any(_olds[name] != _news[name] for name in ("apps", "state")):
+        if any(_olds.get(name) != _news[name] for name in ("apps", "versions", "state")):
             return DiffResult(changes=True)
-        home = Home(_news["home"])
-        return DiffResult(changes=_state(home, _wanted(home, _news)) == "DRIFTED")
+        return DiffResult(changes=_state(_news) == "DRIFTED")
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Apply them in place."""
@@ -38,17 +38,16 @@ class RoutesProvider(Provider):
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Say whether Envoy works with them; gone when their files are."""
-        home = Home(props["home"])
-        if not swap(home).present():
+        if not swap(Home(props["home"])).present():
             return ReadResult(None, {})
-        now = {**props, "state": _state(home, _wanted(home, props))}
+        now: dict[str, Any] = {"versions": {}, **props, "state": _state(props)}
         # State is an input too, "APPLIED" in every program: a refresh compares what is with what was asked for.
-        return ReadResult(id_, now, {name: now[name] for name in ("home", "apps", "state")})
+        return ReadResult(id_, now, {name: now[name] for name in ("home", "apps", "versions", "state")})
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Take all apps out; the gateway then answers 404."""
         home = Home(_props["home"])
-        nothing = files.traffic_files(folder(home), ())
+        nothing = _files(home.root, ())
         try:
             swap(home).apply(nothing)
         except OSError:
@@ -57,24 +56,33 @@ class RoutesProvider(Provider):
     def _apply(self, props: dict[str, Any]) -> dict[str, Any]:
         home = Home(props["home"])
         try:
-            swap(home).apply(_wanted(home, props))
+            swap(home).apply(_files(home.root, props["apps"]))
         except OSError as error:
             raise LocalError(f"{error}\n  pulumi up -s local --refresh starts the gateway again.") from error
         return {**props, "state": "APPLIED"}
 
 
-def _wanted(home: Home, props: dict[str, Any]) -> dict[str, str]:
-    return files.traffic_files(folder(home), tuple(App.model_validate(app) for app in props["apps"]))
+def versions(home: str, apps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The version of each file that leads to these apps: an input, so that a plan need not render them to compare."""
+    return {name: wire.version(content) for name, content in _files(home, apps).items()}
 
 
-def _state(home: Home, wanted: dict[str, str]) -> str:
+def _files(home: str, apps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    from infra.serving.envoy import files  # noqa: PLC0415 -- a plan renders nothing, and should not wait for it
+    from infra.serving.envoy.app import App  # noqa: PLC0415
+
+    return files.traffic_files(folder(Home(home)), tuple(App.model_validate(app) for app in apps))
+
+
+def _state(props: Mapping[str, Any]) -> str:
     """APPLIED, DRIFTED, or UNREACHABLE when Envoy does not say."""
+    home = Home(props["home"])
     try:
-        versions = admin(home).versions()
+        taken = admin(home).versions()
     except OSError:
         return "UNREACHABLE"
-    right = swap(home).present() == wanted and versions == {name: files.version(each) for name, each in wanted.items()}
-    return "APPLIED" if right else "DRIFTED"
+    lying = {name: wire.version(content) for name, content in swap(home).present().items()}
+    return "APPLIED" if taken == lying == props.get("versions") else "DRIFTED"
 
 
 class _Routes(Resource, module="local", name="Routes"):
@@ -105,7 +113,7 @@ class RoutedApp:
         canary: the version beside it; given if, and only if, the policy has one.
     """
 
-    spec: ServingSpec
+    spec: "ServingSpec"
     stable: RevisionArgs
     canary: RevisionArgs | None = None
 
@@ -129,7 +137,8 @@ class Routes(pulumi.ComponentResource):
     def __init__(self, name: str, args: RoutesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:local:Routes", name, None, opts)
         apps = [_told(app) for app in sorted(args.apps, key=lambda app: app.spec.name)]
-        _Routes(name, {"home": args.home, "apps": apps}, pulumi.ResourceOptions(parent=self))
+        files = pulumi.Output.all(home=args.home, apps=apps).apply(lambda told: versions(**told))
+        _Routes(name, {"home": args.home, "apps": apps, "versions": files}, pulumi.ResourceOptions(parent=self))
         self.register_outputs({})
 
 

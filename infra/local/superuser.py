@@ -16,15 +16,6 @@ Unreachable = psycopg.OperationalError
 """The server does not answer, or not to us."""
 
 
-def answers(home: Home, port: int) -> bool:
-    """Whether the superuser gets in with the password."""
-    try:
-        _connect(home, port).close()
-    except Unreachable:
-        return False
-    return True
-
-
 def make(home: Home, port: int, name: str) -> None:
     """Make sure of a role, its password file, and a database that only the role may use; all three have one name."""
     role, file = sql.Identifier(name), passfile(home, name)

@@ -2,13 +2,18 @@
 
 import json
 import re
+import socket
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from infra.local.home import Home, LocalError, write_private
-from infra.serving.envoy import files
+from infra.serving.envoy import wire
+from infra.serving.envoy.wire import NAME
 
 TAKEN_S = 10
 """Envoy reads a renamed file within milliseconds."""
@@ -18,17 +23,31 @@ DRAIN_S = 30
 
 LOOK_EVERY_S = 0.01
 
-NAME = "gateway"
+ANSWER_S = 5
+"""Envoy's main thread answers, which a request never holds up."""
 
 _FILES = {
-    "cluster_manager.cds.version_text": files.CLUSTERS,
-    f"http.{files.NAME}.rds.{files.NAME}.version_text": files.ROUTES,
-    f"extension_config_discovery.http_filter.{files.QUOTA_FILTER}.version_text": files.QUOTA,
-    f"extension_config_discovery.http_filter.{files.AUTH_FILTER}.version_text": files.AUTH,
+    "cluster_manager.cds.version_text": wire.CLUSTERS,
+    f"http.{NAME}.rds.{NAME}.version_text": wire.ROUTES,
+    f"extension_config_discovery.http_filter.{wire.QUOTA_FILTER}.version_text": wire.QUOTA,
+    f"extension_config_discovery.http_filter.{wire.AUTH_FILTER}.version_text": wire.AUTH,
 }
 """Which file's version a statistic tells; those of clusters tell their endpoints'."""
 
-_DOWNSTREAM = f"http.{files.NAME}.downstream_rq_active"
+_DOWNSTREAM = f"http.{NAME}.downstream_rq_active"
+
+
+class _Connection(HTTPConnection):
+    """To a Unix socket. A client with more to it takes longer to import than all else that a plan asks for."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("admin", timeout=ANSWER_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
 
 
 @dataclass(frozen=True)
@@ -45,17 +64,18 @@ class Admin:
         """What it answers.
 
         Raises:
-            OSError: nobody listens there.
+            OSError: nobody listens there, or it is no answer.
         """
-        import httpx  # noqa: PLC0415 -- a plan asks nothing, and should not wait for what asks
-
-        try:
-            # No TLS on this socket; to read the system's certificates would take most of the time.
-            transport = httpx.HTTPTransport(uds=str(self.socket), verify=False)
-            with httpx.Client(transport=transport, timeout=5) as client:
-                return client.request(method, f"http://admin{path}").raise_for_status().text
-        except httpx.HTTPError as error:
-            raise OSError(f"Envoy does not answer at {self.socket}: {error}") from error
+        with closing(_Connection(self.socket)) as connection:
+            try:
+                connection.request(method, path)
+                answer = connection.getresponse()
+                text = answer.read().decode()
+            except (OSError, HTTPException) as error:
+                raise OSError(f"Envoy does not answer at {self.socket}: {error}") from error
+        if answer.status != HTTPStatus.OK:
+            raise OSError(f"Envoy answers {path} at {self.socket} with {answer.status}: {text}")
+        return text
 
     def statistics(self, pattern: str) -> dict[str, str]:
         """Counters, gauges and texts whose names match the pattern."""
@@ -68,7 +88,7 @@ class Admin:
         endpoints = ((re.fullmatch(r"cluster\.(.+)@\.version_text", name), value) for name, value in told.items())
         return {
             **{_FILES[name]: value for name, value in told.items() if name in _FILES},
-            **{files.endpoint_file(cluster[1]): value for cluster, value in endpoints if cluster},
+            **{wire.endpoint_file(cluster[1]): value for cluster, value in endpoints if cluster},
         }
 
     def rejections(self) -> int:
@@ -105,8 +125,8 @@ class Swap:
 
     def present(self) -> dict[str, str]:
         """The files that are there, by their path in the folder."""
-        paths = [*self.folder.glob("*.json"), *(self.folder / files.ENDPOINTS).glob("*.json")]
-        known = (files.CLUSTERS, files.ROUTES, files.QUOTA, files.AUTH)
+        paths = [*self.folder.glob("*.json"), *(self.folder / wire.ENDPOINTS).glob("*.json")]
+        known = (wire.CLUSTERS, wire.ROUTES, wire.QUOTA, wire.AUTH)
         found = {str(path.relative_to(self.folder)): path for path in paths}
         return {name: path.read_text() for name, path in found.items() if path.parent != self.folder or name in known}
 
@@ -134,22 +154,22 @@ class Swap:
             raise
 
     def _move(self, before: dict[str, str], wanted: dict[str, str]) -> None:
-        old = files.resources(before[files.CLUSTERS])
-        new = files.resources(wanted[files.CLUSTERS])
+        old = wire.resources(before[wire.CLUSTERS])
+        new = wire.resources(wanted[wire.CLUSTERS])
         staying = {each["name"] for each in new}
         leaving = [each for each in old if each["name"] not in staying]
-        both = files.response(*new, *leaving)
-        endpoints = {name: content for name, content in wanted.items() if name.startswith(files.ENDPOINTS)}
+        both = wire.response(*new, *leaving)
+        endpoints = {name: content for name, content in wanted.items() if name.startswith(wire.ENDPOINTS)}
 
-        self._swap({files.QUOTA: wanted[files.QUOTA]})
+        self._swap({wire.QUOTA: wanted[wire.QUOTA]})
         self._swap(endpoints, new=endpoints.keys() - before.keys())
-        self._swap({files.CLUSTERS: both, **endpoints})
-        self._swap({files.AUTH: files.auth_for_both(before[files.AUTH], wanted[files.AUTH])})
-        self._swap({files.ROUTES: wanted[files.ROUTES]})
-        self._swap({files.AUTH: wanted[files.AUTH]})
+        self._swap({wire.CLUSTERS: both, **endpoints})
+        self._swap({wire.AUTH: _for_both(before[wire.AUTH], wanted[wire.AUTH])})
+        self._swap({wire.ROUTES: wanted[wire.ROUTES]})
+        self._swap({wire.AUTH: wanted[wire.AUTH]})
         for each in leaving:
             wait(lambda cluster=each["alt_stat_name"]: self.admin.idle(cluster), DRAIN_S)
-        self._swap({files.CLUSTERS: wanted[files.CLUSTERS]})
+        self._swap({wire.CLUSTERS: wanted[wire.CLUSTERS]})
         for name in self.present().keys() - wanted.keys():
             (self.folder / name).unlink()
 
@@ -158,7 +178,7 @@ class Swap:
         refused = self.admin.rejections()
         logged = self.log.stat().st_size if self.log.exists() else 0
         present, known = self.present(), self.admin.versions()
-        versions = {name: files.version(content) for name, content in contents.items()}
+        versions = {name: wire.version(content) for name, content in contents.items()}
         for name, content in contents.items():
             if present.get(name) != content or known.get(name) != versions[name]:
                 write_private(self.folder / name, content)
@@ -187,6 +207,15 @@ class Swap:
         if not wait(said, 2):
             return f"See {self.log}."
         return str(json.loads(found[-1])["message"]).partition("rejected: ")[2].strip()
+
+
+def _for_both(before: str, wanted: str) -> str:
+    """Who may call, for the routes that are still there and for those that come."""
+    [old], [new] = wire.resources(before), wire.resources(wanted)
+    parts = {
+        part: {**old["typed_config"][part], **new["typed_config"][part]} for part in ("providers", "requirement_map")
+    }
+    return wire.response({**new, "typed_config": {**new["typed_config"], **parts}})
 
 
 def folder(home: Home) -> Path:

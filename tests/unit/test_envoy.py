@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from infra.serving.envoy import clusters, files, quota, routes
+from infra.serving.envoy import clusters, files, quota, routes, wire
 from infra.serving.envoy.app import App, Revision
 from infra.serving.envoy.bootstrap import bootstrap
 from infra.serving.index import index
@@ -142,7 +142,7 @@ def test_the_whole_request_has_the_policys_time_out() -> None:
 
 def test_a_body_may_be_as_large_as_can_be_kept_for_a_retry() -> None:
     route = forwards(app(max_body_bytes=1234))[0]
-    assert route["typed_per_filter_config"][routes.BODY_FILTER]["buffer"] == {"max_request_bytes": 1234}
+    assert route["typed_per_filter_config"][wire.BODY_FILTER]["buffer"] == {"max_request_bytes": 1234}
     assert route["request_body_buffer_limit"] == 1234
 
 
@@ -182,8 +182,8 @@ def test_a_weight_change_touches_only_the_routes() -> None:
 
 
 def test_equal_content_has_equal_versions_and_other_content_another() -> None:
-    one, same, other = (files.response({"name": name}) for name in ("a", "a", "b"))
-    assert files.version(one) == files.version(same) != files.version(other)
+    one, same, other = (wire.response({"name": name}) for name in ("a", "a", "b"))
+    assert wire.version(one) == wire.version(same) != wire.version(other)
 
 
 def test_callers_without_a_key_are_counted_by_address() -> None:
@@ -209,9 +209,9 @@ def test_a_caller_is_told_to_wait_until_it_has_a_request_again(requests: int, wi
 
 
 def test_only_limited_apps_are_counted() -> None:
-    assert routes.QUOTA_FILTER not in forwards(app())[0]["typed_per_filter_config"]
+    assert wire.QUOTA_FILTER not in forwards(app())[0]["typed_per_filter_config"]
     assert (
-        routes.QUOTA_FILTER
+        wire.QUOTA_FILTER
         in forwards(app(rate_limit=RateLimit(requests=5, key="api-key")))[0]["typed_per_filter_config"]
     )
 

@@ -1,15 +1,11 @@
 """What the gateway is told about an app: where its versions listen and how traffic reaches them."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from infra.serving.spec import AppName, Route
 from infra.serving.traffic import Frozen, TrafficPolicy
-
-Json = dict[str, Any]
-"""A JSON object in the form that Envoy's protobuf reads."""
-
 
 Endpoint = Annotated[str, StringConstraints(pattern=r"^[0-9.]+:[0-9]{1,5}$")]
 """Address and port of one instance, for example ``127.0.0.1:20017``."""
@@ -63,13 +59,3 @@ class App(Frozen):
     def label(self, revision: Revision) -> str:
         """Name of the revision among all apps, for example ``classifier@1.0.0``; also its cluster's name in Envoy."""
         return f"{self.name}@{revision.version}"
-
-
-def seconds(duration: float) -> str:
-    """A duration as protobuf's JSON form writes it, to the millisecond."""
-    return f"{duration:.3f}s"
-
-
-def typed(message: str, **fields: object) -> Json:
-    """A protobuf ``Any`` that holds the message ``envoy.<message>``."""
-    return {"@type": f"type.googleapis.com/envoy.{message}", **fields}

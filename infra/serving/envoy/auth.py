@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import certifi
 
-from infra.serving.envoy.app import App, Json, seconds, typed
+from infra.serving.envoy.app import App
+from infra.serving.envoy.wire import Json, seconds, typed
 from infra.serving.traffic import Jwt
 
 FETCH_TIMEOUT_S = 5
@@ -26,11 +27,6 @@ def auth(apps: tuple[App, ...]) -> Json:
         providers={name: _provider(jwt) for name, jwt in asking.items()},
         requirement_map={name: {"provider_name": name} for name in asking},
     )
-
-
-def union(old: Json, new: Json) -> Json:
-    """``new``, and what routes that are still there need of ``old``."""
-    return {**new, **{part: {**old[part], **new[part]} for part in ("providers", "requirement_map")}}
 
 
 def requirement(app: App) -> Json:

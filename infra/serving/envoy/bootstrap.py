@@ -2,10 +2,9 @@
 
 from pathlib import PurePath
 
-from infra.serving.envoy import files
-from infra.serving.envoy.app import Json, typed
-from infra.serving.envoy.clusters import file_source
+from infra.serving.envoy import wire
 from infra.serving.envoy.listener import listener
+from infra.serving.envoy.wire import Json, file_source, typed
 
 MAX_CONNECTIONS = 16_384
 """Whoever comes when so many are there is refused, so idle callers must not be able to fill it: each takes 8 kB."""
@@ -32,10 +31,10 @@ def bootstrap(folder: PurePath, admin_socket: PurePath, port: int, metrics_port:
             "address": {"pipe": {"path": str(admin_socket), "mode": 0o600}},
             "allow_paths": [{"prefix": path} for path in ADMIN_PATHS],
         },
-        "dynamic_resources": {"cds_config": file_source(str(folder / files.CLUSTERS))},
+        "dynamic_resources": {"cds_config": file_source(str(folder / wire.CLUSTERS))},
         "static_resources": {
             "listeners": [
-                listener(port, *(str(folder / file) for file in (files.ROUTES, files.QUOTA, files.AUTH))),
+                listener(port, *(str(folder / file) for file in (wire.ROUTES, wire.QUOTA, wire.AUTH))),
                 _metrics_listener(metrics_port),
             ],
             "clusters": [_admin_cluster(str(admin_socket))],

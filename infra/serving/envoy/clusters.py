@@ -12,7 +12,8 @@ written into a connection that the app is just closing could not be told from on
 would have to fail.
 """
 
-from infra.serving.envoy.app import App, Endpoint, Json, seconds, typed
+from infra.serving.envoy.app import App, Endpoint
+from infra.serving.envoy.wire import Json, file_source, seconds, typed
 
 KEEP_ALIVE_S = 4.0
 CONNECT_TIMEOUT_S = 1.0
@@ -95,8 +96,3 @@ _LEAST_REQUEST: Json = {
 def _lb_endpoint(endpoint: Endpoint) -> Json:
     host, port = endpoint.split(":")
     return {"endpoint": {"address": {"socket_address": {"address": host, "port_value": int(port)}}}}
-
-
-def file_source(path: str) -> Json:
-    """A configuration source that Envoy reads again whenever a file is renamed to this path."""
-    return {"resource_api_version": "V3", "path_config_source": {"path": path}}

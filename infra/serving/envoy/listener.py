@@ -7,9 +7,8 @@ untouched; ``x-request-id`` is always Envoy's own.
 
 from http import HTTPStatus
 
-from infra.serving.envoy import routes
-from infra.serving.envoy.app import Json, seconds, typed
-from infra.serving.envoy.clusters import file_source
+from infra.serving.envoy import wire
+from infra.serving.envoy.wire import Json, file_source, seconds, typed
 
 HEADERS_TIMEOUT_S = 10
 REQUEST_TIMEOUT_S = 120
@@ -39,7 +38,7 @@ LOCAL_REPLIES: dict[HTTPStatus, str] = {
 def listener(port: int, routes_file: str, quota_file: str, auth_file: str) -> Json:
     """The listener on the loopback interface; routes, rate limits and who may call are read from files."""
     return {
-        "name": routes.NAME,
+        "name": wire.NAME,
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
         "per_connection_buffer_limit_bytes": 64 * 1024,
         "filter_chains": [
@@ -58,8 +57,8 @@ def listener(port: int, routes_file: str, quota_file: str, auth_file: str) -> Js
 def _connection_manager(routes_file: str, quota_file: str, auth_file: str) -> Json:
     return typed(
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        stat_prefix=routes.NAME,
-        rds={"route_config_name": routes.NAME, "config_source": file_source(routes_file)},
+        stat_prefix=wire.NAME,
+        rds={"route_config_name": wire.NAME, "config_source": file_source(routes_file)},
         http_filters=_filters(quota_file, auth_file),
         access_log=[_ACCESS_LOG],
         local_reply_config={"mappers": problems()},
@@ -94,13 +93,13 @@ def _filters(quota_file: str, auth_file: str) -> list[Json]:
     """In the order that requests pass; answers pass them the other way round."""
     return [
         {
-            "name": routes.HEADERS_FILTER,
+            "name": wire.HEADERS_FILTER,
             "typed_config": typed("extensions.filters.http.header_mutation.v3.HeaderMutation"),
         },
-        _from_file(routes.QUOTA_FILTER, quota_file, "local_ratelimit.v3.LocalRateLimit"),
-        _from_file(routes.AUTH_FILTER, auth_file, "jwt_authn.v3.JwtAuthentication"),
+        _from_file(wire.QUOTA_FILTER, quota_file, "local_ratelimit.v3.LocalRateLimit"),
+        _from_file(wire.AUTH_FILTER, auth_file, "jwt_authn.v3.JwtAuthentication"),
         {
-            "name": routes.BODY_FILTER,
+            "name": wire.BODY_FILTER,
             "disabled": True,
             "typed_config": typed("extensions.filters.http.buffer.v3.Buffer", max_request_bytes=1),
         },

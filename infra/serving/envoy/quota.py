@@ -10,7 +10,8 @@ their address.
 
 import math
 
-from infra.serving.envoy.app import App, Json, typed
+from infra.serving.envoy.app import App
+from infra.serving.envoy.wire import Json, typed
 from infra.serving.traffic import RateLimit
 
 MAX_CALLERS = 10_000

@@ -14,18 +14,14 @@ up to ``max_body_bytes``.
 import json
 from itertools import chain, pairwise
 
-from infra.serving.envoy.app import App, Json, Revision, seconds, typed
+from infra.serving.envoy.app import App, Revision
 from infra.serving.envoy.auth import requirement
 from infra.serving.envoy.quota import retry_after_s
+from infra.serving.envoy.wire import AUTH_FILTER, BODY_FILTER, HEADERS_FILTER, NAME, QUOTA_FILTER, Json, seconds, typed
 from infra.serving.index import index
 from infra.serving.spec import Route
 from infra.serving.traffic import Retries
 
-NAME = "gateway"
-QUOTA_FILTER = "quota"
-AUTH_FILTER = "auth"
-BODY_FILTER = "envoy.filters.http.buffer"
-HEADERS_FILTER = "envoy.filters.http.header_mutation"
 REVISION_HEADER = "x-modelserve-revision"
 SHADOW_HEADER = "x-modelserve-shadow"
 

