@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
+from apps.runtime import logs
+from apps.runtime.engine import Lost
 from apps.runtime.metrics import ModelMetrics
+
+log = logs.logger("apps.runtime.batching")
 
 X = TypeVar("X")
 Y = TypeVar("Y")
@@ -106,6 +110,7 @@ class Batcher(Generic[X, Y]):
         # Two counters with one writer each, the loop and the worker, need no lock; their difference is what waits.
         self._reserved = 0
         self._taken = 0
+        self._lost = False
         self._decoders = [
             threading.Thread(target=self._decode_all, name="decode", daemon=True) for _ in range(decoders)
         ]
@@ -120,8 +125,8 @@ class Batcher(Generic[X, Y]):
 
     @property
     def alive(self) -> bool:
-        """Whether every thread is there."""
-        return all(thread.is_alive() for thread in (*self._decoders, self._worker))
+        """Whether every thread is there, and what the model runs on."""
+        return not self._lost and all(thread.is_alive() for thread in (*self._decoders, self._worker))
 
     def submit(self, values: Sequence[object]) -> list[asyncio.Future[Ran[Y]]]:
         """Queue what a request carried, all of it or nothing. Cancelled before its batch is taken, it is never run.
@@ -198,6 +203,11 @@ class Batcher(Generic[X, Y]):
             if len(results) != len(instances):
                 raise RuntimeError(f"the model answered {len(results)} of {len(instances)} instances")
             return list(results)
+        except Lost as error:
+            if not self._lost:
+                log.exception("device lost")
+            self._lost = True
+            return [error] * len(instances)
         except Exception as error:  # whatever a model raises belongs to its callers, never to this thread
             if len(instances) == 1:
                 return [error]

@@ -20,6 +20,10 @@ class Refused(Exception):  # noqa: N818 - says what is the matter
     """A graph that does not take these inputs: an index beyond a table, or axes that do not fit each other."""
 
 
+class Lost(Exception):  # noqa: N818 - says what is the matter
+    """A device that nothing runs on any more in this process; in a new one it may."""
+
+
 class Session(Protocol):
     """A loaded graph.
 
@@ -34,6 +38,7 @@ class Session(Protocol):
 
         Raises:
             Refused: the graph does not take these inputs.
+            Lost: nor will it ever take others.
         """
         ...
 

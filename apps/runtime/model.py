@@ -27,6 +27,8 @@ from models.artefact import Artefact
 Load = Callable[[Artefact, Path, engine.Session], Handler[Any, Any, Any]]
 """Makes the app's handler from an artefact, the folder it is in, and its loaded graph."""
 
+DEAD = "A thread of the model, or the device that it ran on, is gone; only a new process will serve again."
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -100,7 +102,12 @@ class Model(ABC):
         """Why there is no prediction to be had, or nothing."""
         if not self.versions.loaded:
             return self.versions.reason
-        return None if all(each.runner.alive for each in self.versions.loaded) else "The inference thread is gone."
+        return self.dead
+
+    @property
+    def dead(self) -> str | None:
+        """Why there is no prediction to be had from this process any more, or nothing."""
+        return None if all(each.runner.alive for each in self.versions.loaded) else DEAD
 
     def check_ready(self) -> None:
         """Nothing, if there are predictions to be had.
@@ -199,11 +206,16 @@ class Model(ABC):
         if kept:
             self._count(kept.classes)
             return Answers(loaded, [], 0.0, 0.0, kept=kept)
+        if not loaded.runner.alive:
+            raise unavailable("not-ready", DEAD)
         try:
             waiting = loaded.runner.submit(values)
         except QueueFull:
             raise self._shed() from None
-        ran: list[Ran[Any]] = await asyncio.gather(*waiting)
+        try:
+            ran: list[Ran[Any]] = await asyncio.gather(*waiting)
+        except engine.Lost:
+            raise unavailable("not-ready", DEAD) from None
         for one in ran:
             self._count(loaded.codec.classes(one.result))
         if self._watch:

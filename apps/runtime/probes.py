@@ -33,7 +33,9 @@ def routes(name: str, app: App, metrics: Metrics, drain: Drain, revision: str) -
 
     @router.get("/health", tags=["probes"])
     async def health() -> dict[str, str]:
-        """The process is alive."""
+        """The process is alive; 503 when all that helps it is to be started anew."""
+        if app.model and app.model.dead:
+            raise unavailable("dead", app.model.dead)
         return {"status": "alive"}
 
     @router.get("/ready", tags=["probes"])

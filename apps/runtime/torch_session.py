@@ -13,11 +13,8 @@ from onnx import helper
 from torch import Tensor, _dynamo
 from torch.fx.experimental import _config as symbols
 
-from apps.runtime.engine import Arrays, EngineError, Refused, batch_of, give_memory_back
+from apps.runtime.engine import Arrays, EngineError, Lost, Refused, batch_of, give_memory_back
 from apps.runtime.torch_graph import TorchGraph
-
-NOT_OF_INPUTS = (torch.OutOfMemoryError, torch.AcceleratorError)
-"""Errors that no other inputs would have avoided, among those by which PyTorch also says that axes do not fit."""
 
 # Otherwise axes that are alike in the warm-up, as those of a square picture, would have to be alike in every request.
 symbols.use_duck_shape = False
@@ -98,14 +95,17 @@ class TorchSession:
         Raises:
             Refused: the graph does not take these inputs.
             EngineError: the graph cannot be compiled.
+            Lost: the GPU failed, which CUDA forgives no process.
         """
-        staged = [self._staged(name, inputs.get(name)) for name in self._inputs]
         try:
+            staged = [self._staged(name, inputs.get(name)) for name in self._inputs]
             with torch.inference_mode(), torch.autocast(self._device.type, self._half):
                 outputs = self._compiled(*staged)
                 return [output.cpu().numpy() for output in outputs]
-        except NOT_OF_INPUTS:
+        except torch.OutOfMemoryError:
             raise
+        except torch.AcceleratorError as error:
+            raise Lost(str(error).splitlines()[0]) from error
         except _dynamo.exc.TorchDynamoException as error:
             raise EngineError(f"{self._file}: PyTorch cannot compile it: {error}") from error
         except (RuntimeError, IndexError) as error:

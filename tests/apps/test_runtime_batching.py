@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from apps.runtime.batching import Batcher, QueueFull
+from apps.runtime.engine import Lost
 from apps.runtime.metrics import ModelMetrics
 
 pytestmark = pytest.mark.anyio
@@ -169,6 +170,20 @@ async def test_the_worker_survives_whatever_the_model_raises() -> None:
             await batcher.submit([13])[0]
         assert batcher.alive
         assert (await batcher.submit([1])[0]).result == 2
+
+
+async def test_a_lost_device_is_no_neighbour_s_fault_and_is_not_asked_again_for_each() -> None:
+    runs: list[int] = []
+
+    def lost(batch: Sequence[int]) -> list[int]:
+        runs.append(len(batch))
+        raise Lost("an illegal memory access was encountered")
+
+    async with batching(lost, max_batch=3, max_delay_s=60) as batcher:
+        outcomes = await asyncio.gather(*batcher.submit([1, 2, 3]), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [Lost, Lost, Lost]
+        assert runs == [3]
+        assert not batcher.alive
 
 
 async def test_a_model_that_loses_an_instance_is_an_error_and_not_a_mixed_up_answer() -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from apps.runtime import engine, server
-from apps.runtime.engine import Arrays
+from apps.runtime.engine import Arrays, Lost
 from apps.runtime.model import ServedModel
 from apps.runtime.settings import SettingsError
 from tests.apps.conftest import running, serving
@@ -60,6 +61,25 @@ async def test_it_is_warmed_up_with_one_instance_and_with_a_full_batch(store: Pa
     settings = settings_for(store, max_batch=4)
     async with serving("doubler", app_for(settings, handler=handler), settings):
         assert sorted(made[0].batches) == [1, 4]
+
+
+async def test_a_process_that_lost_its_device_asks_to_be_started_anew(store: Path) -> None:
+    class Losing(Doubler):
+        def predict(self, batch: Sequence[float]) -> list[float]:
+            if 13 in batch:
+                raise Lost("an illegal memory access was encountered")
+            return super().predict(batch)
+
+    settings = settings_for(store)
+    async with serving("doubler", app_for(settings, handler=Losing), settings) as client:
+        assert (await client.get("/health")).status_code == 200
+        for number in (13, 1):
+            answer = await client.post("/v1/models/doubler:predict", json={"instances": [number]})
+            assert answer.status_code == 503
+            assert "only a new process" in answer.json()["detail"]
+            assert answer.headers["retry-after"] == "1"
+        for probe in ("/health", "/ready", "/v2/health/live", "/v2/health/ready"):
+            assert (await client.get(probe)).status_code == 503, probe
 
 
 async def test_what_runs_the_model_is_told_when_it_is_warm(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,10 @@ def test_circles_are_found_where_they_were(told: dict[str, Any]) -> None:
     assert found == [pytest.approx(circle, abs=0.5) for circle in wanted]
 
 
+def test_a_gpu_that_failed_is_lost_to_the_process(told: dict[str, Any]) -> None:
+    assert told["circle_detector"]["lost"] == "CUDA error: an illegal memory access was encountered"
+
+
 @pytest.mark.parametrize("name", [*SHIPPED, "resnet50"])
 def test_inputs_that_do_not_fit_are_refused_by_name(told: dict[str, Any], name: str) -> None:
     said = told[name]["refusals"]

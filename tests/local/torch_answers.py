@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from skimage import data
 
-from apps.runtime.engine import Refused, Session, open_session
+from apps.runtime.engine import Lost, Refused, Session, open_session
 from apps.runtime.torch_graph import TorchGraph
 from apps.runtime.torch_session import TorchSession
 from models.artefact import Artefact
@@ -94,6 +94,7 @@ def answers(folder: Path) -> dict[str, Any]:
         told["stray"] = stray(graph, given[0])
     if artefact.name == "circle_detector":
         told["circles"] = [circles(one, artefact) for one in (session, reference)]
+        told["lost"] = lost(session, given[0])
     return told
 
 
@@ -109,6 +110,17 @@ def stray(graph: Path, given: dict[str, NDArray[Any]]) -> str:
             module = TorchGraph(onnx.load(graph).graph, apart)
             module(*[torch.from_numpy(given[name]).to(apart) for name in module.takes])
     except RuntimeError as error:
+        return str(error)
+    return ""
+
+
+def lost(session: TorchSession, given: dict[str, NDArray[Any]]) -> str:
+    """What is said of a GPU that failed. None can be made to without being lost to this process, so PyTorch says so."""
+    failure = torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors might …")
+    try:
+        with mock.patch.object(session, "_compiled", side_effect=failure):
+            session.run(given)
+    except Lost as error:
         return str(error)
     return ""
 

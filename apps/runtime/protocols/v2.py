@@ -83,7 +83,11 @@ def routes(model: Model, names: frozenset[str], drain: Drain) -> APIRouter:
 
     @router.get("/health/live")
     async def live() -> dict[str, bool]:
-        """The process is alive."""
+        """The process is alive; 503 when all that helps it is to be started anew."""
+        if model.dead:
+            problem = unavailable("dead", model.dead)
+            problem.extensions["live"] = False
+            raise problem
         return {"live": True}
 
     @router.get("/health/ready")
