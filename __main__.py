@@ -11,6 +11,7 @@ from infra import brisk
 brisk.hush()
 brisk.name_at_once()
 brisk.seek_few_cycles()
+brisk.pass_plain_values()
 brisk.keep_garbage()
 if pulumi.Config().get("target") == "local":
     brisk.wake("pulumi-python")

@@ -91,13 +91,21 @@ def _check_ray(specs: Sequence[ServingSpec], settings: Settings, stack: str) -> 
             )
 
 
+def _parsed(text: str) -> object:
+    """YAML by the parser in C, ten times as fast; by the one in Python where that fails, as it names the right line."""
+    try:
+        return yaml.load(text, yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return yaml.safe_load(text)
+
+
 def _spec(file: Path, override: Mapping[str, Any], stack: str) -> ServingSpec | None:
     override = dict(override)
     if override.pop("enabled", True) in (False, "false"):
         return None
     source = f"apps/{file.parent.name}/app.yaml"
     try:
-        written: object = yaml.safe_load(file.read_text())
+        written = _parsed(file.read_text())
     except yaml.YAMLError as error:
         raise SettingsError(f"{source} is not YAML: {error}") from None
     if not isinstance(written, dict):

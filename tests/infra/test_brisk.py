@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import enum
 import gc
 import logging
 import queue
@@ -205,6 +206,41 @@ def test_a_chain_of_resources_is_not_walked_again_for_each_that_is_added(monkeyp
     assert not walked
 
 
+class Level(enum.StrEnum):
+    """What is a text, and not only that."""
+
+    HIGH = "high"
+
+
+def test_plain_values_are_not_asked_what_they_are_and_arrive_as_they_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    is_resource = rpc.known_types.is_resource
+
+    def counted(value: object) -> bool:
+        asked.append(value)
+        return is_resource(value)
+
+    def sent() -> Any:
+        return executed(made).only("test:index:Values")
+
+    def made() -> None:
+        plain = {"text": "a", "number": 1, "share": 0.5, "truth": True, "nothing": None, "many": ["b", 2, False, None]}
+        told = {**plain, "level": Level.HIGH, "later": pulumi.Output.from_input("c"), "secret": pulumi.Output.secret(3)}
+        pulumi.CustomResource("test:index:Values", "values", {**told, "inner": told})
+        brisk.begin()
+
+    monkeypatch.setattr(rpc.known_types, "is_resource", counted)
+    alone = sent()
+    assert "a" in asked, "the SDK asks no more by itself: take pass_plain_values() away"
+    asked.clear()
+
+    with brisk.undone():
+        brisk.pass_plain_values()
+        assert sent() == alone
+    assert not [value for value in asked if type(value) in brisk.PLAIN]
+    assert Level.HIGH in asked
+
+
 class Engine(resource_pb2_grpc.ResourceMonitorServicer):
     """An engine whose provider takes its time to start."""
 
@@ -243,6 +279,7 @@ def test_a_program_in_a_process_with_more_to_do_leaves_nothing_switched_off() ->
             registration._get_stack_trace,
             registration.create_urn,
             rpc.declare_dependency,
+            rpc.serialize_property,
             gc.isenabled(),
         )
 
@@ -251,6 +288,7 @@ def test_a_program_in_a_process_with_more_to_do_leaves_nothing_switched_off() ->
         brisk.hush()
         brisk.name_at_once()
         brisk.seek_few_cycles()
+        brisk.pass_plain_values()
         brisk.keep_garbage()
         assert not set(switched()) & set(before)
     assert switched() == before
