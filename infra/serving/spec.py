@@ -289,6 +289,14 @@ class ServingSpec(Frozen):
             raise ValueError("give a command, an image, or both")
         if self.traffic.canary and self.model is None:
             raise ValueError("traffic.canary names a model version, but the app has no model")
+        if self.traffic.canary and self.traffic.canary.version == self.version:
+            raise ValueError(
+                f"traffic.canary.version is {self.version}, as the model's own; name another version of it"
+            )
+        prefixes = [route.prefix for route in self.routes]
+        twice = next((prefix for prefix in prefixes if prefixes.count(prefix) > 1), None)
+        if twice:
+            raise ValueError(f"routes has {twice} twice; leave one of them out")
         if self.cache.ttl_s and self.model is None:
             raise ValueError("cache.ttl_s keeps answers of a model, but the app has no model")
         if self.payloads.sample and self.model is None:

@@ -121,6 +121,17 @@ def test_a_canary_needs_a_model(apps: Path) -> None:
     assert "traffic.canary names a model version, but the app has no model" in said
 
 
+def test_a_canary_is_another_version_than_the_one_beside_it(apps: Path) -> None:
+    model = {"name": "m", "version": "1.0.0"}
+    said = spec_refusal(apps, apps={"echo": {"model": model, "traffic": {"canary": {"version": "1.0.0"}}}})
+    assert "traffic.canary.version is 1.0.0, as the model's own; name another" in said
+
+
+def test_a_path_is_given_to_an_app_once(apps: Path) -> None:
+    said = spec_refusal(apps, apps={"echo": {"routes": [{"prefix": "/echo/"}, {"prefix": "/echo/"}]}})
+    assert "routes has /echo/ twice; leave one of them out" in said
+
+
 def test_broken_yaml_is_refused_with_the_line(apps: Path) -> None:
     (apps / "echo" / "app.yaml").write_text("name: [")
     assert "line 1" in spec_refusal(apps)
