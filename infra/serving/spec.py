@@ -11,8 +11,12 @@ from infra.serving.traffic import Frozen, TrafficPolicy
 AppName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$")]
 """A DNS label short enough that Kubernetes can append a revision to it."""
 
-Prefix = Annotated[str, StringConstraints(pattern=r"^/([a-z0-9._/-]*/)?$")]
-"""A path that begins and ends with a slash."""
+Prefix = Annotated[str, StringConstraints(pattern=r"^/([a-z0-9_-][a-z0-9._-]*/)*$")]
+"""A path that begins and ends with a slash, as it is once a gateway has resolved ``..`` and ``//``."""
+
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Word = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+"""A part of a command, or the value of a variable: what the kernel can hand to a process."""
 
 RunsOn = Literal["knative", "standard", "deployment", "ray"]
 """How a cluster runs an app: as an InferenceService of KServe, on Knative (scales to zero) or as a Deployment; as a
@@ -56,10 +60,14 @@ class Model(Frozen):
         return self.version.removeprefix("@")
 
     @model_validator(mode="after")
-    def _falls_back_on_a_version(self) -> Self:
+    def _names_each_version_once(self) -> Self:
         other = self.alternative
         if other and (other.aliased or other.also or other.alternative):
             raise ValueError(f"alternative is {other.name} {other.version}; give a name and one version, no alias")
+        served = (self.version, *self.also)
+        twice = next((version for version in served if served.count(version) > 1), None)
+        if twice:
+            raise ValueError(f"also has {twice}, which is served already; leave it out")
         return self
 
 
@@ -221,7 +229,7 @@ class ServingSpec(Frozen):
 
     name: AppName
     summary: str
-    command: tuple[str, ...] | None = None
+    command: tuple[Word, ...] | None = Field(default=None, min_length=1)
     image: str | None = None
     model: Model | None = None
     routes: tuple[Route, ...] = ()
@@ -232,7 +240,7 @@ class ServingSpec(Frozen):
     database: bool = False
     objects: bool = False
     internet: bool = False
-    env: dict[str, str] = Field(default_factory=dict[str, str])
+    env: dict[VariableName, Word] = Field(default_factory=dict[VariableName, Word])
     resources: Resources = Resources()
     ready_timeout_s: float = Field(default_factory=_ready_timeout_s, gt=0)
     scaling: Scaling = Scaling()
@@ -301,6 +309,9 @@ class ServingSpec(Frozen):
             raise ValueError("cache.ttl_s keeps answers of a model, but the app has no model")
         if self.payloads.sample and self.model is None:
             raise ValueError("payloads.sample logs what a model answers, but the app has no model")
+        chosen = {"HOST", "PORT"} & self.env.keys()
+        if chosen:
+            raise ValueError(f"env.{min(chosen)} is for whoever starts a process to choose; leave it out")
         secret = sorted(name for name in self.env if SECRET_NAME.search(name))
         if secret:
             raise ValueError(f"env.{secret[0]} looks like a secret; apps read secrets from mounted files")

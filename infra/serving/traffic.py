@@ -11,9 +11,9 @@ Percent = Annotated[int, Field(ge=0, le=100)]
 
 
 class Frozen(BaseModel):
-    """A value that refuses unknown keys and never changes."""
+    """A value that refuses unknown keys and what is no number, and never changes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Canary(Frozen):

@@ -132,6 +132,26 @@ def test_a_path_is_given_to_an_app_once(apps: Path) -> None:
     assert "routes has /echo/ twice; leave one of them out" in said
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("routes", [{"prefix": "/../"}], "routes.0.prefix is '/../'"),
+        ("routes", [{"prefix": "/a//b/"}], "routes.0.prefix is '/a//b/'"),
+        ("command", [], "command"),
+        ("command", ["a\0"], "command.0"),
+        ("env", {"A B": "x"}, "env.A B"),
+        ("env", {"A": "x\0"}, "env.A"),
+        ("env", {"PORT": "1"}, "env.PORT is for whoever starts a process to choose"),
+        ("resources", {"cpu": float("inf")}, "resources.cpu is inf"),
+        ("traffic", {"timeout_s": float("inf")}, "traffic.timeout_s is inf"),
+        ("model", {"name": "m", "version": "1", "also": ["2", "1"]}, "also has 1, which is served already"),
+        ("model", {"name": "m", "version": "1", "also": ["2", "2"]}, "also has 2, which is served already"),
+    ],
+)
+def test_what_no_target_could_do_is_refused_with_its_key(apps: Path, key: str, value: object, reason: str) -> None:
+    assert reason in spec_refusal(apps, apps={"echo": {key: value}})
+
+
 def test_broken_yaml_is_refused_with_the_line(apps: Path) -> None:
     (apps / "echo" / "app.yaml").write_text("name: [")
     assert "line 1" in spec_refusal(apps)
