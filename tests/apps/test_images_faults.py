@@ -215,9 +215,10 @@ def test_a_directory_on_a_full_disk_is_told_apart_from_one_that_is_down(tmp_path
     )
     mount = f'mount -t tmpfs -o size=64k none "{tmp_path}" && exec "$0" -c "$1"'
     done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", mount, sys.executable, put], capture_output=True, text=True, check=True
+        ["unshare", "-rm", "sh", "-c", mount, sys.executable, put], capture_output=True, text=True, check=False
     )
-    assert done.stdout.splitlines()[-1] == "Full"
+    # Not how it ended: threads of the object store may be at work when the interpreter goes, which aborts it.
+    assert done.stdout.splitlines()[-1:] == ["Full"], done.stderr
 
 
 async def test_without_its_object_store_the_app_is_not_ready(app: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,9 @@ def loads_code(call: ast.Call) -> bool:
             return told.get("weights_only") is not True
         case "np.load" | "numpy.load":
             return told.get("allow_pickle", False) is not False
-        case "yaml.load" | "yaml.unsafe_load" | "yaml.full_load":
+        case "yaml.load":
+            return [ast.unparse(one) for one in call.args[1:]] != ["yaml.CSafeLoader"]
+        case "yaml.unsafe_load" | "yaml.full_load":
             return True
         case _:
             return False
@@ -64,7 +66,14 @@ def test_nothing_loads_weights_arrays_or_yaml_that_may_run() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["torch.load(f)", "torch.load(f, weights_only=False)", "np.load(f, allow_pickle=True)", "yaml.load(f)"]
+    "text",
+    [
+        "torch.load(f)",
+        "torch.load(f, weights_only=False)",
+        "np.load(f, allow_pickle=True)",
+        "yaml.load(f)",
+        "yaml.load(f, yaml.CLoader)",
+    ],
 )
 def test_the_search_finds_what_it_is_for(text: str) -> None:
     call = ast.parse(text, mode="eval").body
