@@ -16,7 +16,7 @@ from pulumi.dynamic import Resource
 from infra.local import ports, server
 from infra.local.home import Home, write_private
 from infra.local.supervisord import Program, Supervisord
-from infra.local.xds import NAME, admin, folder, swap
+from infra.local.xds import NAME, admin, folder, rendered, swap
 from infra.serving.envoy.bootstrap import bootstrap
 
 WORKER_THREADS = 1
@@ -54,9 +54,7 @@ class GatewayProvider(server.ServerProvider):
             chosen = ports.choose(1, start=zlib.crc32(f"{home.root} {NAME} metrics".encode()), taken=(port,))
             write_private(_metrics_port_file(home), str(chosen[0]))
         write_private(_bootstrap_file(home, port), _bootstrap(home, port))
-        from infra.serving.envoy import files  # noqa: PLC0415 -- a plan renders nothing, and should not wait for it
-
-        swap(home).write(files.traffic_files(folder(home), ()) | swap(home).present())
+        swap(home).write(rendered(home, ()) | swap(home).present())
         if Supervisord(home).told(NAME) not in (None, self.program(home, port, props)):
             _finish_requests(home)
 

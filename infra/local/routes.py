@@ -9,7 +9,7 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, Updat
 
 from infra.local.home import Home, LocalError
 from infra.local.provider import Provider
-from infra.local.xds import NAME, admin, folder, swap
+from infra.local.xds import NAME, admin, rendered, swap
 from infra.serving.envoy import wire
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class RoutesProvider(Provider):
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Take all apps out; the gateway then answers 404."""
         home = Home(_props["home"])
-        nothing = _files(home.root, ())
+        nothing = rendered(home, ())
         try:
             swap(home).apply(nothing)
         except OSError:
@@ -56,7 +56,7 @@ class RoutesProvider(Provider):
     def _apply(self, props: dict[str, Any]) -> dict[str, Any]:
         home = Home(props["home"])
         try:
-            swap(home).apply(_files(home.root, props["apps"]))
+            swap(home).apply(rendered(home, props["apps"]))
         except OSError as error:
             raise LocalError(f"{error}\n  pulumi up -s local --refresh starts the gateway again.") from error
         return {**props, "state": "APPLIED"}
@@ -64,14 +64,7 @@ class RoutesProvider(Provider):
 
 def versions(home: str, apps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The version of each file that leads to these apps: an input, so that a plan need not render them to compare."""
-    return {name: wire.version(content) for name, content in _files(home, apps).items()}
-
-
-def _files(home: str, apps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    from infra.serving.envoy import files  # noqa: PLC0415 -- a plan renders nothing, and should not wait for it
-    from infra.serving.envoy.app import App  # noqa: PLC0415
-
-    return files.traffic_files(folder(Home(home)), tuple(App.model_validate(app) for app in apps))
+    return {name: wire.version(content) for name, content in rendered(Home(home), apps).items()}
 
 
 def _state(props: Mapping[str, Any]) -> str:

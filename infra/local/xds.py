@@ -4,12 +4,13 @@ import json
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Any
 
 from infra.local.home import Home, LocalError, write_private
 from infra.serving.envoy import wire
@@ -221,6 +222,14 @@ def _for_both(before: str, wanted: str) -> str:
 def folder(home: Home) -> Path:
     """Where Envoy's files lie."""
     return home.run / NAME
+
+
+def rendered(home: Home, apps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The files that lead to these apps, by their path in the folder."""
+    from infra.serving.envoy import files  # noqa: PLC0415 -- a plan renders nothing, and should not wait for it
+    from infra.serving.envoy.app import App  # noqa: PLC0415
+
+    return files.traffic_files(folder(home), tuple(App.model_validate(app) for app in apps))
 
 
 def admin(home: Home) -> Admin:

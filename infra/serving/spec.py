@@ -1,7 +1,7 @@
 """The serving spec: what an app is, said once in ``apps/<app>/app.yaml`` and rendered by every target."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -31,6 +31,10 @@ SECRET_NAME = re.compile(r"(PASSWORD|SECRET|TOKEN|_KEY)$")
 VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*$")]
 Alias = Annotated[str, StringConstraints(pattern=r"^@[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """What a model registry calls a version for the time being. Without its sign it is a label of Kubernetes."""
+
+
+def _repeated(values: Sequence[str]) -> list[str]:
+    return [value for value in values if values.count(value) > 1]
 
 
 class Model(Frozen):
@@ -64,10 +68,9 @@ class Model(Frozen):
         other = self.alternative
         if other and (other.aliased or other.also or other.alternative):
             raise ValueError(f"alternative is {other.name} {other.version}; give a name and one version, no alias")
-        served = (self.version, *self.also)
-        twice = next((version for version in served if served.count(version) > 1), None)
+        twice = _repeated((self.version, *self.also))
         if twice:
-            raise ValueError(f"also has {twice}, which is served already; leave it out")
+            raise ValueError(f"also has {twice[0]}, which is served already; leave it out")
         return self
 
 
@@ -301,10 +304,9 @@ class ServingSpec(Frozen):
             raise ValueError(
                 f"traffic.canary.version is {self.version}, as the model's own; name another version of it"
             )
-        prefixes = [route.prefix for route in self.routes]
-        twice = next((prefix for prefix in prefixes if prefixes.count(prefix) > 1), None)
+        twice = _repeated([route.prefix for route in self.routes])
         if twice:
-            raise ValueError(f"routes has {twice} twice; leave one of them out")
+            raise ValueError(f"routes has {twice[0]} twice; leave one of them out")
         if self.cache.ttl_s and self.model is None:
             raise ValueError("cache.ttl_s keeps answers of a model, but the app has no model")
         if self.payloads.sample and self.model is None:
