@@ -4,6 +4,7 @@ A request leaves a note and goes on. Notes that find the queue full are dropped 
 them reaches a request.
 """
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -89,7 +90,9 @@ class Watch:
         self._noted += len(ran)
         kept = values if payload else ()
         watched = cast(Watched[Any, Any], codec)
-        self._notes.put(Note(artefact, watched, kept, ran, seconds, trace, time.time(), payload))
+        note = Note(artefact, watched, kept, ran, seconds, trace, time.time(), payload)
+        # After this turn of the loop, in which the answer is encoded and sent: the thread would hold the interpreter.
+        asyncio.get_running_loop().call_soon(self._notes.put, note)
 
     def _describes(self, codec: object) -> bool:
         kind = type(codec)

@@ -27,6 +27,13 @@ class Timings:
     elapsed_s: float = 0.0
     refused_s: list[float] = field(default_factory=list)
 
+    def add(self, more: "Timings") -> None:
+        """What became of further requests, made when those of before were over."""
+        self.seconds += more.seconds
+        self.refused_s += more.refused_s
+        self.statuses += more.statuses
+        self.elapsed_s += more.elapsed_s
+
     def ms(self, percent: float) -> float:
         """A percentile of the successful requests, in milliseconds."""
         return float(np.percentile(self.seconds, percent)) * 1000
