@@ -28,7 +28,6 @@ class Around:
         registry_url: the model registry, ``mlflow+http://…``; none where there is none.
         reload_secret: Secret whose key ``token`` is asked for by ``POST /model/reload``; none leaves that off.
         replicas: pods at least of an app that does not scale to zero: 1, or 2 where it must survive a node.
-        log_level: of the apps.
         prometheus_url: where KEDA asks for an app's own metrics.
         database_namespace: where the database runs in this cluster; none outside of it.
         cache_namespace: where Redis runs, likewise.
@@ -57,7 +56,6 @@ class Around:
     registry_url: str | None = None
     reload_secret: str | None = None
     replicas: int = 1
-    log_level: str = "info"
     prometheus_url: str = "http://prometheus-operated.observability:9090"
     database_namespace: str | None = None
     cache_namespace: str | None = None

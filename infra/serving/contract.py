@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pulumi import Input, Output
 
 from infra.serving.spec import Model, ServingSpec
+from infra.serving.variables import url_of
 
 EXIT_S = 5
 """What an app gets beyond its drain time to close its model and end, before it is killed."""
@@ -19,7 +20,6 @@ class Place:
 
     Attributes:
         revision: names the code that runs.
-        log_level: of the app.
         threads: of inference.
         stores: artefact stores, in the form of ``MODEL_STORES``.
         need_url: where it finds another app.
@@ -30,7 +30,6 @@ class Place:
     """
 
     revision: Input[str]
-    log_level: str
     threads: int
     stores: Input[str]
     need_url: Callable[[str], Input[str]]
@@ -53,7 +52,6 @@ def environment(spec: ServingSpec, model: Model | None, place: Place) -> dict[st
     """
     told: dict[str, Input[str]] = {
         **spec.env,
-        "LOG_LEVEL": place.log_level,
         "MAX_UPLOAD_SIZE": str(spec.traffic.max_body_bytes),
         "REQUEST_TIMEOUT_S": f"{spec.traffic.timeout_s:g}",
         "MAX_BATCH": str(spec.batching.max_batch),
@@ -63,7 +61,7 @@ def environment(spec: ServingSpec, model: Model | None, place: Place) -> dict[st
         "THREADS": str(place.threads),
         "PYTHONUNBUFFERED": "1",
         "APP_REVISION": place.revision,
-        **{f"{need.replace('-', '_').upper()}_URL": place.need_url(need) for need in spec.needs},
+        **{url_of(need): place.need_url(need) for need in spec.needs},
     }
     if model is not None:
         told |= _model(model, spec, place)

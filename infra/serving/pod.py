@@ -163,7 +163,6 @@ def _environment(spec: ServingSpec, revision: Revision, around: Around) -> dict[
     image = pulumi.Output.from_input(spec.image or around.image)
     place = Place(
         revision=image.apply(lambda reference: reference.rpartition(":")[2][:12]),
-        log_level=around.log_level,
         threads=cores(spec),
         stores=around.models_url,
         registry=around.registry_url,

@@ -31,7 +31,6 @@ class Surroundings:
         internal_url: where apps reach each other through the gateway, for example ``http://127.0.0.1:8081``; the other
             app's name follows as the path. It stays the same when the other app rolls, so that its callers need not.
         cores: what this machine has.
-        log_level: of the apps.
         database_url: of the app's own database; none for an app that needs none.
         object_store_url: of the app's own objects; none for an app that needs none.
         redis_url_file: file with the URL of Redis; none for an app that keeps no answers.
@@ -44,7 +43,6 @@ class Surroundings:
     stores: tuple[Path | str, ...]
     internal_url: str
     cores: int
-    log_level: str = "info"
     database_url: pulumi.Input[str] | None = None
     object_store_url: pulumi.Input[str] | None = None
     redis_url_file: pulumi.Input[str] | None = None
@@ -115,7 +113,6 @@ def _rendered(spec: ServingSpec, model: Model | None, around: Surroundings) -> P
     revision = source_digest(around.checkout, spec)
     place = Place(
         revision=revision,
-        log_level=around.log_level,
         # Inference threads of all workers together fit the cores: beyond that they only take turns.
         threads=max(1, min(cores(spec), around.cores // spec.workers)),
         stores=os.pathsep.join(str(store) for store in around.stores),

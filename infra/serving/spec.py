@@ -1,11 +1,11 @@
 """The serving spec: what an app is, said once in ``apps/<app>/app.yaml`` and rendered by every target."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from infra.serving import variables
 from infra.serving.traffic import Frozen, TrafficPolicy
 
 AppName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$")]
@@ -24,9 +24,6 @@ Deployment of our own; or on Ray Serve (several models, fractions of GPUs)."""
 
 CRON = r"^[0-9*,/-]+( [0-9*,/-]+){4}$"
 """Minute, hour, day, month and day of the week, in numbers."""
-
-SECRET_NAME = re.compile(r"(PASSWORD|SECRET|TOKEN|_KEY)$")
-
 
 VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*$")]
 Alias = Annotated[str, StringConstraints(pattern=r"^@[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -300,10 +297,10 @@ class ServingSpec(Frozen):
             raise ValueError("give a command, an image, or both")
         if self.traffic.canary and self.model is None:
             raise ValueError("traffic.canary names a model version, but the app has no model")
-        if self.traffic.canary and self.traffic.canary.version == self.version:
-            raise ValueError(
-                f"traffic.canary.version is {self.version}, as the model's own; name another version of it"
-            )
+        if self.model and self.traffic.canary:
+            canary = self.traffic.canary.version
+            if canary in (self.version, *self.model.also):
+                raise ValueError(f"traffic.canary.version is {canary}, which stable serves already; name another")
         twice = _repeated([route.prefix for route in self.routes])
         if twice:
             raise ValueError(f"routes has {twice[0]} twice; leave one of them out")
@@ -311,10 +308,8 @@ class ServingSpec(Frozen):
             raise ValueError("cache.ttl_s keeps answers of a model, but the app has no model")
         if self.payloads.sample and self.model is None:
             raise ValueError("payloads.sample logs what a model answers, but the app has no model")
-        chosen = {"HOST", "PORT"} & self.env.keys()
-        if chosen:
-            raise ValueError(f"env.{min(chosen)} is for whoever starts a process to choose; leave it out")
-        secret = sorted(name for name in self.env if SECRET_NAME.search(name))
-        if secret:
-            raise ValueError(f"env.{secret[0]} looks like a secret; apps read secrets from mounted files")
+        needed = _repeated((self.name, *self.needs))
+        if needed:
+            raise ValueError(f"needs has {needed[0]}, which is this app, or there already; leave it out")
+        variables.check(self.env, self.needs)
         return self

@@ -13,6 +13,9 @@ from infra.settings.stack import CHECKOUT, Settings
 from infra.settings.tree import PROJECT, Tree, has, merge
 from infra.validation import SettingsError
 
+RESERVED = ("stable", "canary", "internal", "database")
+"""What targets call the parts of an app: ``<app>-<part>``."""
+
 
 def serving_specs(settings: Settings, stack: str, folder: Path = CHECKOUT / "apps") -> list[ServingSpec]:
     """Every enabled app's serving spec, with what the stack overrides, sorted by name.
@@ -29,11 +32,24 @@ def serving_specs(settings: Settings, stack: str, folder: Path = CHECKOUT / "app
             )
     found = [_spec(files[name], settings.apps.get(name, {}), stack) for name in files]
     specs = [spec for spec in found if spec]
+    _check_names(specs)
     _check_needs(specs, stack)
     _check_routes(specs)
     _check_gpus(specs, settings, stack)
     _check_ray(specs, settings, stack)
     return specs
+
+
+def _check_names(specs: Sequence[ServingSpec]) -> None:
+    names = {spec.name for spec in specs}
+    for name in sorted(names):
+        for part in RESERVED:
+            other = name.partition(f"-{part}")[0]
+            if f"-{part}" in name and other in names:
+                raise SettingsError(
+                    f"apps/{name}/app.yaml: name is {name}, which is what {other}'s own parts are called.\n"
+                    f"  Rename the app and its folder, to a name without -{part}."
+                )
 
 
 def _check_needs(specs: Sequence[ServingSpec], stack: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from infra.serving.process import Surroundings, render, render_canary, source_digest
 from infra.serving.spec import ServingSpec
+from infra.serving.variables import TOLD
 from tests.recorder import Recorder
 
 MODEL = {"name": "resnet50", "version": "1.0.0", "alternative": {"name": "lite0", "version": "2.0.0"}}
@@ -126,10 +127,22 @@ def test_an_app_that_is_only_an_image_is_refused(around: Surroundings) -> None:
         render(spec(command=None, image="registry/app:1"), around)
 
 
-def test_an_apps_own_environment_does_not_override_the_platforms(around: Surroundings) -> None:
-    told = render(spec(env={"TOP_K": "5", "QUEUE": "9999"}), around).environment
-    assert told["TOP_K"] == "5"
-    assert told["QUEUE"] == "32"
+def test_an_apps_own_environment_reaches_it(around: Surroundings) -> None:
+    assert render(spec(env={"TOP_K_PREDICTIONS": "5"}), around).environment["TOP_K_PREDICTIONS"] == "5"
+
+
+def test_whatever_the_platform_tells_an_app_app_yaml_cannot(around: Surroundings) -> None:
+    every = {"database": True, "objects": True, "cache": {"ttl_s": 60}, "payloads": {"sample": 0.1}}
+    has = replace(
+        around,
+        database_url="postgresql://",
+        object_store_url="file:///",
+        redis_url_file="url",
+        reload_token_file="token",
+        payloads=Path("/payloads"),
+        cache=Path("/cache"),
+    )
+    assert render(spec(**every), has).environment.keys() <= TOLD.keys()
 
 
 def test_a_canary_differs_in_its_version_alone(around: Surroundings) -> None:

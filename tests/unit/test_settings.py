@@ -124,7 +124,13 @@ def test_a_canary_needs_a_model(apps: Path) -> None:
 def test_a_canary_is_another_version_than_the_one_beside_it(apps: Path) -> None:
     model = {"name": "m", "version": "1.0.0"}
     said = spec_refusal(apps, apps={"echo": {"model": model, "traffic": {"canary": {"version": "1.0.0"}}}})
-    assert "traffic.canary.version is 1.0.0, as the model's own; name another" in said
+    assert "traffic.canary.version is 1.0.0, which stable serves already" in said
+
+
+def test_a_canary_is_no_version_that_stable_serves_beside_its_own(apps: Path) -> None:
+    model = {"name": "m", "version": "1.0.0", "also": ["2.0.0"]}
+    said = spec_refusal(apps, apps={"echo": {"model": model, "traffic": {"canary": {"version": "2.0.0"}}}})
+    assert "traffic.canary.version is 2.0.0, which stable serves already" in said
 
 
 def test_a_path_is_given_to_an_app_once(apps: Path) -> None:
@@ -141,7 +147,10 @@ def test_a_path_is_given_to_an_app_once(apps: Path) -> None:
         ("command", ["a\0"], "command.0"),
         ("env", {"A B": "x"}, "env.A B"),
         ("env", {"A": "x\0"}, "env.A"),
-        ("env", {"PORT": "1"}, "env.PORT is for whoever starts a process to choose"),
+        ("env", {"PORT": "1"}, "env.PORT is decided by whoever starts a process; leave it out"),
+        ("env", {"THREADS": "1"}, "env.THREADS is decided by resources.cpu; leave it out"),
+        ("needs", ["echo"], "needs has echo, which is this app"),
+        ("needs", ["other", "other"], "needs has other, which is this app, or there already"),
         ("resources", {"cpu": float("inf")}, "resources.cpu is inf"),
         ("traffic", {"timeout_s": float("inf")}, "traffic.timeout_s is inf"),
         ("model", {"name": "m", "version": "1", "also": ["2", "1"]}, "also has 1, which is served already"),
@@ -169,6 +178,25 @@ def test_an_app_that_others_need_has_a_path_of_its_name(apps: Path) -> None:
     (apps / "caller").mkdir()
     (apps / "caller" / "app.yaml").write_text("name: caller\nsummary: Calls.\ncommand: [x]\nneeds: [echo]\n")
     assert "needs names echo, which the gateway does not have at /echo/" in spec_refusal(apps)
+
+
+@pytest.mark.parametrize("part", ["stable", "canary", "internal", "database", "stable-predictor"])
+def test_an_app_is_not_called_as_a_part_of_another(apps: Path, part: str) -> None:
+    (apps / f"echo-{part}").mkdir()
+    (apps / f"echo-{part}" / "app.yaml").write_text(f"name: echo-{part}\nsummary: Echoes.\ncommand: [x]\n")
+    said = spec_refusal(apps)
+    assert f"apps/echo-{part}/app.yaml: name is echo-{part}, which is what echo's own parts are called" in said
+
+
+def test_an_app_may_be_called_as_a_part_of_none(apps: Path) -> None:
+    (apps / "new-canary").mkdir()
+    (apps / "new-canary" / "app.yaml").write_text("name: new-canary\nsummary: Echoes.\ncommand: [x]\n")
+    assert [spec.name for spec in serving_specs(parse(LOCAL, "local"), "local", apps)] == ["echo", "new-canary"]
+
+
+def test_an_app_cannot_be_told_where_another_is_in_place_of_the_platform(apps: Path) -> None:
+    said = spec_refusal(apps, apps={"echo": {"needs": ["other-app"], "env": {"OTHER_APP_URL": "http://x"}}})
+    assert "env.OTHER_APP_URL is decided by needs" in said
 
 
 def test_a_cache_needs_a_model(apps: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from infra.aws.node_groups import PROFILES
 from infra.serving.pod import CACHE, TMP
 from infra.serving.spec import ServingSpec
+from infra.serving.variables import TOLD
 from tests.infra.serving.rendered import BACKED, MODEL, RUNS, container, pod, pods, running, spec, told
 
 EVERYWHERE = pytest.mark.parametrize("way", RUNS)
@@ -160,6 +161,25 @@ def test_an_app_gets_no_secret_that_it_does_not_ask_for() -> None:
     plain = spec(model=None)
     assert all("secret" not in volume for volume in pod(plain, **BACKED)["volumes"])
     assert not [name for name in told(plain, **BACKED) if "AWS" in name or "DATABASE" in name or "REDIS" in name]
+
+
+EVERYTHING: dict[str, Any] = {
+    "model": {**MODEL, "also": ["2.0.0"], "alternative": {"name": "lite", "version": "1.0.0"}},
+    "database": True,
+    "objects": True,
+    "cache": {"ttl_s": 60},
+    "payloads": {"sample": 0.1},
+    "resources": {"gpu": 1},
+}
+
+
+def test_whatever_the_platform_tells_an_app_app_yaml_cannot() -> None:
+    known = told(spec(**EVERYTHING), **BACKED, reload_secret="reload").keys()
+    assert known <= TOLD.keys()
+
+
+def test_an_app_is_told_what_its_own_file_says_as_how_much_it_logs() -> None:
+    assert told(spec(env={"LOG_LEVEL": "debug"}))["LOG_LEVEL"] == "debug"
 
 
 @EVERYWHERE
