@@ -12,6 +12,7 @@ brisk.hush()
 brisk.name_at_once()
 brisk.seek_few_cycles()
 brisk.pass_plain_values()
+brisk.expect_no_answers()
 brisk.keep_garbage()
 if pulumi.Config().get("target") == "local":
     brisk.wake("pulumi-python")

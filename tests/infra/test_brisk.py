@@ -241,6 +241,65 @@ def test_plain_values_are_not_asked_what_they_are_and_arrive_as_they_would(monke
     assert Level.HIGH in asked
 
 
+def test_answers_that_nobody_can_ask_for_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    resolve = rpc.resolve_properties
+
+    def counted(resolvers: Any, answer: object, *about: Any) -> None:
+        read.extend(answer)
+        resolve(resolvers, answer, *about)
+
+    def sent() -> Any:
+        return executed(made).only("test:index:After")
+
+    def made() -> None:
+        first = pulumi.CustomResource("test:index:First", "first", {"size": 1, "inner": {"size": 2}})
+        after = pulumi.ResourceOptions(depends_on=[first])
+        pulumi.CustomResource("test:index:After", "after", {"id_of": first.id, "urn_of": first.urn}, after)
+        brisk.begin()
+
+    monkeypatch.setattr(rpc, "resolve_properties", counted)
+    alone = sent()
+    assert read, "the SDK reads none by itself: take expect_no_answers() away"
+    read.clear()
+
+    with brisk.undone():
+        brisk.expect_no_answers()
+        assert sent() == alone
+    assert not read
+
+
+def test_outputs_that_a_class_declares_are_read() -> None:
+    class Named(pulumi.CustomResource):
+        size: pulumi.Output[int]
+
+        def __init__(self) -> None:
+            super().__init__("test:index:Named", "named", {"size": 1})
+
+    def made() -> None:
+        pulumi.CustomResource("test:index:After", "after", {"size_of": Named().size})
+        brisk.begin()
+
+    with brisk.undone():
+        brisk.expect_no_answers()
+        assert executed(made).only("test:index:After") == {"size_of": 1}
+
+
+def test_a_resource_that_cannot_be_made_still_stops_the_program() -> None:
+    class Refusing(Recorder):
+        def new_resource(self, args: mocks.MockResourceArgs) -> Any:
+            raise ValueError("no room")
+
+    def made() -> None:
+        pulumi.CustomResource("test:index:First", "first", {"size": 1})
+        brisk.begin()
+
+    with brisk.undone():
+        brisk.expect_no_answers()
+        with pytest.raises(ValueError, match="no room"):
+            executed(made, cloud=Refusing())
+
+
 class Engine(resource_pb2_grpc.ResourceMonitorServicer):
     """An engine whose provider takes its time to start."""
 
@@ -280,6 +339,8 @@ def test_a_program_in_a_process_with_more_to_do_leaves_nothing_switched_off() ->
             registration.create_urn,
             rpc.declare_dependency,
             rpc.serialize_property,
+            rpc.transfer_properties,
+            rpc.resolve_outputs,
             gc.isenabled(),
         )
 
@@ -289,6 +350,7 @@ def test_a_program_in_a_process_with_more_to_do_leaves_nothing_switched_off() ->
         brisk.name_at_once()
         brisk.seek_few_cycles()
         brisk.pass_plain_values()
+        brisk.expect_no_answers()
         brisk.keep_garbage()
         assert not set(switched()) & set(before)
     assert switched() == before
