@@ -93,10 +93,12 @@ class Project:
         self.stack = stack
         self.cloud = Cloud(root / "cloud")
         self._backend = root / "state"
+        self._home = root / "home"
         self._machine = root / "machine.json"
         self._machine.write_text(json.dumps(EMPTY))
-        for folder in (self.root, self.cloud.folder, self._backend):
+        for folder in (self.root, self.cloud.folder, self._backend, self._home):
             folder.mkdir()
+        (self._home / "logs").touch()
         clone(self.root)
         # Any certificate does: the address is plain HTTP.
         authority = {"data": base64.b64encode(Path(certifi.where()).read_bytes()).decode()}
@@ -109,10 +111,11 @@ class Project:
         return self._pulumi("preview", "--json", *self._held())
 
     def start_preview(self) -> subprocess.Popen[bytes]:
-        """The same in the background; ``preview.log`` in the checkout has what it says."""
+        """The same in the background, at a user's speed; ``preview.log`` in the checkout has what it says."""
+        environment = {name: value for name, value in self._environment.items() if name != "PULUMI_HOME"}
         with (self.root / "preview.log").open("wb") as log:
             command = ["pulumi", "preview", *self._held(), "--non-interactive", "--suppress-progress"]
-            return subprocess.Popen(command, cwd=self.root, env=self._environment, stdout=log, stderr=log)
+            return subprocess.Popen(command, cwd=self.root, env=environment, stdout=log, stderr=log)
 
     def up(self, *options: str, held_like: str = "") -> Run:
         """``make up``, with yes said before; held to what this stack is, or to what another is."""
@@ -182,7 +185,9 @@ class Project:
             "PULUMI_CONFIG_PASSPHRASE": "only for this test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            # The state at the end of a run, not twice for each resource: most of the time goes into that.
+            # Where its folder is a file, the engine keeps no log of all that it could say: half of a run.
+            "PULUMI_HOME": str(self._home),
+            # The state at the end of a run, not twice for each resource: most of the time went into that.
             "PULUMI_EXPERIMENTAL": "true",
             "PULUMI_SKIP_CHECKPOINTS": "true",
             # The same events as from an update, instead of a summary of its own.
