@@ -100,7 +100,16 @@ def ports(stack: str) -> Iterable[Finding]:
     except SettingsError:
         return
     ours = {pid for name in _supervisord().programs() for pid in _family(name)}
-    for key, port in (("gateway.port", chosen.gateway.port), ("prometheus.port", chosen.prometheus.port)):
+    asked = {
+        "gateway.port": chosen.gateway.port,
+        "prometheus.port": chosen.prometheus.port,
+        "postgres.port": chosen.postgres.port,
+        "redis.port": chosen.redis.port,
+        "mlflow.port": chosen.mlflow.port if chosen.mlflow.enabled else 0,
+    }
+    for key, port in asked.items():
+        if not port:  # whichever is free
+            continue
         process = listener(port)
         if is_free(port):
             yield Finding(key, True, f"{port} is free")

@@ -248,6 +248,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         images=images.references,
         cluster=cluster.name,
         published=published,
+        avoid_spot=told.nodes.general is not None,
     )
 
     begin_plan()

@@ -109,12 +109,14 @@ def deploy(
             asked.password,
             chosen.logs,
             chosen.tracing,
+            around.avoid_spot,
         ),
         after(homes[METRICS], routes, certificates),
     )
     if chosen.logs:
         kept = stores.logs("loki", around.roles.get(f"{METRICS}/loki"))
-        Logs("logs", LogsArgs(METRICS, around.storage_class, told.retention_days, kept), after(watching, *backing))
+        args = LogsArgs(METRICS, around.storage_class, told.retention_days, kept, around.avoid_spot)
+        Logs("logs", args, after(watching, *backing))
     if chosen.tracing:
         tracing.Tracing("tracing", tracing.TracingArgs(METRICS, around.replicas), after(homes[METRICS]))
     if around.gpu:

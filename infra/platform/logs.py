@@ -9,6 +9,7 @@ from infra import versions
 from infra.platform.bucket import Bucket
 from infra.platform.namespace import METRICS as HOME
 from infra.platform.release import Chart, release
+from infra.platform.surroundings import NOT_ON_SPOT
 
 LOKI = Chart("loki", versions.LOKI, "https://grafana-community.github.io/helm-charts")
 ALLOY = Chart("alloy", versions.ALLOY, "https://grafana.github.io/helm-charts")
@@ -78,12 +79,14 @@ class LogsArgs:
         storage_class: of its volume, which holds only what is not yet in the bucket.
         retention_days: how long logs are kept.
         bucket: where they are kept.
+        avoid_spot: whether Loki, which holds the last hours itself, keeps off spot nodes.
     """
 
     namespace: str
     storage_class: str
     retention_days: int
     bucket: Bucket
+    avoid_spot: bool = False
 
 
 class Logs(pulumi.ComponentResource):
@@ -139,6 +142,7 @@ def values(args: LogsArgs) -> dict[str, Any]:
         "singleBinary": {
             "replicas": 1,
             "persistence": {"enabled": True, "storageClass": args.storage_class, "size": "10Gi"},
+            "affinity": NOT_ON_SPOT if args.avoid_spot else {},
             "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
             **keys,
         },

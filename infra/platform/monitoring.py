@@ -15,6 +15,7 @@ from infra.platform.pages import GRAFANA, route
 from infra.platform.release import Chart, release
 from infra.platform.rules import rules
 from infra.platform.secrets import fingerprint, secret
+from infra.platform.surroundings import NOT_ON_SPOT
 
 CHART = Chart(
     "kube-prometheus-stack",
@@ -49,6 +50,7 @@ class MonitoringArgs:
         password: of Grafana's admin; a secret.
         logs: whether Loki is there for Grafana to ask.
         traces: whether Jaeger is.
+        avoid_spot: whether Prometheus, whose volume is its own, keeps off spot nodes.
     """
 
     namespace: str
@@ -60,6 +62,7 @@ class MonitoringArgs:
     password: pulumi.Output[str]
     logs: bool = True
     traces: bool = True
+    avoid_spot: bool = False
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -105,6 +108,7 @@ def values(args: MonitoringArgs) -> dict[str, Any]:
                 "replicas": args.replicas,
                 "retention": f"{args.retention_days}d",
                 "storageSpec": {"volumeClaimTemplate": volume},
+                "affinity": NOT_ON_SPOT if args.avoid_spot else {},
                 "resources": _resources("200m", "1Gi", "4Gi"),
             }
         },

@@ -2,12 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pulumi import Input, Output, Resource
 
 GpuSharing = Literal["exclusive", "time-slicing", "mig"]
 """How pods share a GPU; the same words as the node groups of AWS take."""
+
+NOT_ON_SPOT: dict[str, Any] = {
+    "nodeAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [
+                {"matchExpressions": [{"key": "modelserve/pool", "operator": "NotIn", "values": ["spot"]}]}
+            ]
+        }
+    }
+}
+"""The affinity of what has state: the taint of spot nodes keeps off only while there is room elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,7 @@ class Surroundings:
         cluster: its name, for what AWS shows of it; none off AWS.
         port: where clients reach the gateway over TLS.
         published: what puts the apps' artefacts at ``models_url``; apps start after it.
+        avoid_spot: whether what has state keeps off spot nodes; not where there are no others.
         kubeconfig: its path, for commands on this machine; the platform needs it where it runs an object store.
     """
 
@@ -102,6 +114,7 @@ class Surroundings:
     port: int = 443
     published: Resource | None = None
     kubeconfig: Input[str] | None = None
+    avoid_spot: bool = False
 
     @property
     def url(self) -> Output[str]:

@@ -99,7 +99,8 @@ def _part(
     container = Container(
         image,
         {"health": HEALTH, **ports},
-        ready="/",
+        # Version 2 of the health check answers under this path alone.
+        ready="/status" if name == JAEGER else "/",
         args=("--config=/etc/configuration/configuration.yaml",),
         mounts={"configuration": "/etc/configuration"},
         memory="1Gi" if name == JAEGER else "256Mi",

@@ -81,7 +81,7 @@ def _check_routes(specs: Sequence[ServingSpec]) -> None:
 
 
 def _check_gpus(specs: Sequence[ServingSpec], settings: Settings, stack: str) -> None:
-    if settings.aws and not settings.aws.nodes.gpu:
+    if settings.target == "aws" and settings.aws and not settings.aws.nodes.gpu:
         lacking = "aws.nodes.gpu"
     elif settings.target == "kind" and not settings.kind.context:
         lacking = "kind.context, a cluster that has some"

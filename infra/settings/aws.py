@@ -15,7 +15,7 @@ from pydantic import (
 
 from infra.aws.addresses import FEWEST_ZONES, MOST_ZONES, plan
 from infra.serving.traffic import Frozen
-from infra.settings.cluster import Domain, Email, like
+from infra.settings.cluster import Domain, like
 from infra.settings.machines import CacheType, DatabaseClass
 from infra.settings.nodes import NodeGroups
 
@@ -57,6 +57,8 @@ RoleArn = Annotated[
     str, like(r"arn:aws:iam::\d{12}:role/[\w+=,.@/-]+", "a role's ARN like arn:aws:iam::123456789012:role/deploy")
 ]
 """A role in IAM."""
+Email = Annotated[str, like(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an address like ml-platform@example.com")]
+"""An address as people write it; only its owner's answer proves that it exists."""
 ZoneId = Annotated[str, like(r"Z[A-Z0-9]{5,31}", "the id of a zone in Route 53 like Z0123456789EXAMPLE")]
 """A zone in Route 53."""
 

@@ -26,8 +26,6 @@ Domain = Annotated[
     like(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?", "a host name like models.example.com"),
 ]
 """A host name in lower case with at least one dot."""
-Email = Annotated[str, like(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an address like ml-platform@example.com")]
-"""An address as people write it; only its owner's answer proves that it exists."""
 
 
 class Kind(Frozen):
@@ -69,11 +67,9 @@ class Platform(Frozen):
         domain: apps answer under it; none makes one of the cluster's address (``<ip>.sslip.io``). On AWS the domain
             is ``aws.domain``, which has a certificate.
         retention_days: how long metrics, logs and traces are kept.
-        admin_emails: who hears of alerts.
         components: which parts run.
     """
 
     domain: Domain | None = None
     retention_days: int = Field(default=15, ge=1, le=365)
-    admin_emails: tuple[Email, ...] = ()
     components: Components = Components()

@@ -48,9 +48,15 @@ class Life:
         return self.project.up("--skip-preview")
 
     @cached_property
+    def refreshed(self) -> Run:
+        """``refresh``, nobody having touched anything."""
+        assert self.edited.ok, self.edited.said
+        return self.project.refresh()
+
+    @cached_property
     def unprotected(self) -> Run:
         """``up`` with protection switched off."""
-        assert self.edited.ok, self.edited.said
+        assert self.refreshed.ok, self.refreshed.said
         self.project.configure("aws.protected", False)
         return self.project.up("--skip-preview")
 
@@ -61,7 +67,7 @@ class Life:
             assert not self.unprotected.ok
             opened = self.project.up("--skip-preview", held_like="stage")
             assert opened.ok, opened.said
-        assert self.edited.ok, self.edited.said
+        assert self.refreshed.ok, self.refreshed.said
         return self.project.destroy()
 
 

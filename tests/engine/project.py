@@ -106,9 +106,9 @@ class Project:
         (self.cloud.folder / ANSWERS).write_text(json.dumps(answers))
         self._pulumi("stack", "init", "--stack", stack)
 
-    def preview(self) -> Run:
-        """``make preview``."""
-        return self._pulumi("preview", "--json", *self._held())
+    def preview(self, held_like: str = "") -> Run:
+        """``make preview``, held to what this stack is, or to what another is."""
+        return self._pulumi("preview", "--json", *self._held(held_like))
 
     def start_preview(self) -> subprocess.Popen[bytes]:
         """The same in the background, at a user's speed; ``preview.log`` in the checkout has what it says."""
@@ -125,6 +125,11 @@ class Project:
         """The same where nobody said that these are tests."""
         del self._environment[CLOUD]
         return self.up("--skip-preview")
+
+    def refresh(self) -> Run:
+        """Compare the state with what is; what differs fails it."""
+        options = ("--yes", "--skip-preview", "--json", "--expect-no-changes")
+        return self._pulumi("refresh", *options, "--stack", self.stack)
 
     def destroy(self) -> Run:
         """``make down``, with yes said before."""

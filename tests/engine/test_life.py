@@ -7,6 +7,10 @@ from tests.engine.conftest import Life
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1200)]
 
 
+def known(life: Life) -> dict[str, str | None]:
+    return {one["urn"]: one.get("id") for one in life.project.state()["deployment"]["resources"]}
+
+
 def test_a_plan_makes_nothing_and_passes_the_policies(life: Life) -> None:
     assert life.plan.ok, life.plan.said
     assert {operation for operation, *_ in life.plan.changes} == {"create"}
@@ -31,6 +35,13 @@ def test_a_changed_setting_changes_what_it_says_and_nothing_else(life: Life) -> 
     }
     assert life.edited.ok, life.edited.said
     assert life.edited.changes == expected[life.project.stack]
+
+
+def test_a_refresh_looks_at_everything_and_finds_it_as_it_was_left(life: Life) -> None:
+    assert life.edited.ok, life.edited.said
+    before = known(life)
+    assert life.refreshed.ok, life.refreshed.said
+    assert known(life) == before
 
 
 def test_neither_state_nor_history_nor_output_holds_a_secret_in_clear(life: Life) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pulumi
 import pytest
 
+from infra.platform.surroundings import NOT_ON_SPOT
 from stacks import aws
 from tests.infra.aws.cloud import Cloud
 from tests.infra.aws.stack import as_written, program, whole, whole_as_written
@@ -94,6 +95,18 @@ def test_the_cluster_is_drained_after_what_is_on_it_and_before_its_nodes(monkeyp
     program("stage")
     assert [type(each) for each in after["provider"]] == [Drain]
     assert [type(each) for each in after["drain"]] == [aws.Addons]
+
+
+def test_the_load_balancer_alone_lets_the_whole_internet_in() -> None:
+    prod = whole_as_written("prod")
+    outward = ("aws:ec2/route:Route", "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule")
+    opened: set[tuple[str, str]] = set()
+    for typ, name, inputs in prod.resources:
+        inward = {**inputs, "egress": None, "spec": {**inputs.get("spec", {}), "egress": None}}
+        if typ not in outward and re.search(r"\b0\.0\.0\.0/0|(?<!\w)::/0", str(inward)):
+            opened.add((typ, inputs.get("securityGroupId", name)))
+    (balancer,) = prod.only("aws:lb/loadBalancer:LoadBalancer")["securityGroups"]
+    assert opened == {("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", balancer)}
 
 
 def test_disks_of_pods_are_encrypted_with_a_key_of_ours_and_tagged() -> None:
@@ -189,3 +202,12 @@ def test_the_outputs_say_where_the_apps_answer_and_no_secret(monkeypatch: pytest
     assert outputs["services"]["grafana"] == f"{outputs['gateway']}/grafana/"
     assert "exec" in outputs["kubeconfig"]
     assert "generated" not in json.dumps(outputs)
+
+
+@pytest.mark.parametrize(("stack", "kept_off"), [("prod", True), ("stage", False)])
+def test_what_has_state_keeps_off_spot_nodes_where_there_are_others(stack: str, kept_off: bool) -> None:
+    made = whole_as_written(stack).all("kubernetes:helm.sh/v3:Release")
+    releases = {one["chart"]: one["values"] for one in made}
+    prometheus = releases["kube-prometheus-stack"]["prometheus"]["prometheusSpec"]
+    expected = NOT_ON_SPOT if kept_off else {}
+    assert [placed["affinity"] for placed in (prometheus, releases["loki"]["singleBinary"])] == [expected, expected]

@@ -44,6 +44,19 @@ def test_destroy_leaves_no_process_or_port_and_up_finds_the_pictures_again(bare:
     assert httpx.get(f"{bare.gateway}/images/{stored['id']}/objects").json()["objects"] == stored["objects"]
 
 
+def test_two_checkouts_on_one_machine_do_not_disturb_each_other(
+    bare: Platform, tmp_path_factory: pytest.TempPathFactory, coins: bytes
+) -> None:
+    bare.up()
+    with checkout(tmp_path_factory.mktemp("other")).up_meanwhile() as other:
+        theirs = other.post("/images/", coins).json()["id"]
+        assert httpx.get(f"{bare.gateway}/images/{theirs}/objects").status_code == 404
+        running = {process.pid for process in other.processes()}
+        bare.destroy()
+        assert {process.pid for process in other.processes()} == running
+        assert httpx.get(f"{other.gateway}/images/{theirs}/objects").status_code == 200
+
+
 def test_what_is_not_retained_is_gone_with_the_stack(bare: Platform, coins: bytes) -> None:
     bare.configure("data.retain", False)
     bare.up()

@@ -152,6 +152,23 @@ def test_a_gpus_image_has_a_compiler_and_the_other_has_none() -> None:
     assert recipe.count("\nFROM ${LOCK}\n") == 1
 
 
+def test_every_base_image_is_named_by_its_digest() -> None:
+    recipe = (CHECKOUT / CONTEXT.dockerfile).read_text()
+    given = dict(re.findall(r"^ARG (\w+)=(\S+)$", recipe, re.MULTILINE))
+    stages = set(re.findall(r"^FROM .+ AS (\w+)$", recipe, re.MULTILINE))
+    named = re.findall(r"(?:^FROM (?:--\S+ )*|^COPY .*--from=)(\S+)", recipe, re.MULTILINE)
+    bases = {re.sub(r"\$\{(\w+)\}", lambda name: given[name[1]], base) for base in named} - stages
+    assert bases
+    for base in bases:
+        assert re.search(r"@sha256:[0-9a-f]{64}$", base), base
+
+
+def test_kubernetes_can_see_that_the_image_does_not_run_as_root() -> None:
+    _, _, last = (CHECKOUT / CONTEXT.dockerfile).read_text().rpartition("\nFROM ")
+    *_, user = re.findall(r"^USER (\S+)$", last, re.MULTILINE)
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user), user
+
+
 def test_nothing_secret_or_heavy_is_in_the_context() -> None:
     for file in CONTEXT.files():
         assert re.search(r"secret|passphrase|credential|\.(env|pem|key|db|onnx|safetensors)$", file) is None, file

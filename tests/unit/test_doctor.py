@@ -71,15 +71,21 @@ def test_a_stack_without_a_file_is_answered_with_those_that_have_one() -> None:
     assert "Stacks are local" in found.found
 
 
-def test_a_port_that_somebody_else_has_is_found_with_its_holder(checkout: Path) -> None:
+@pytest.mark.parametrize("key", ["gateway.port", "prometheus.port", "postgres.port", "redis.port", "mlflow.port"])
+def test_a_port_that_somebody_else_has_is_found_with_its_holder(checkout: Path, key: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         (checkout / "Pulumi.local.yaml").write_text(
-            f"config: {{modelserve:target: local, modelserve:gateway.port: {port}}}"
+            f"config: {{modelserve:target: local, modelserve:mlflow.enabled: true, modelserve:{key}: {port}}}"
         )
-        found = [each for each in bad(doctor.ports("local")) if each.check == "gateway.port"]
+        found = [each for each in bad(doctor.ports("local")) if each.check == key]
     assert f"pid {os.getpid()}" in found[0].found
-    assert "pulumi config set -s local gateway.port" in found[0].remedy
+    assert f"pulumi config set -s local {key}" in found[0].remedy
+
+
+def test_ports_that_may_be_any_are_not_looked_at(checkout: Path) -> None:
+    (checkout / "Pulumi.local.yaml").write_text("config: {modelserve:target: local}")
+    assert {each.check for each in doctor.ports("local")} == {"gateway.port", "prometheus.port"}
 
 
 def test_a_lock_whose_holder_is_gone_is_found(checkout: Path) -> None:

@@ -40,7 +40,6 @@ def test_a_part_that_does_not_exist_is_named_with_the_nearest() -> None:
         ("kind.registry_port", "80"),
         ("platform.domain", "localhost"),
         ("platform.retention_days", "0"),
-        ("platform.admin_emails", '["nobody"]'),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_key(key: str, value: str) -> None:

@@ -92,6 +92,10 @@ def test_its_log_is_kept_encrypted_and_not_for_ever() -> None:
     assert log["retentionInDays"] == 30
 
 
+def test_backups_are_kept_for_as_long_as_told() -> None:
+    assert instance()["backupRetentionPeriod"] == 14
+
+
 @pytest.mark.parametrize("days", [0, 36])
 def test_a_retention_that_rds_does_not_offer_is_refused(days: int) -> None:
     with pytest.raises(ValueError, match="give 1 to 35"):
