@@ -120,7 +120,7 @@ class GpuNodes(Nodes):
     """Nodes with GPUs of NVIDIA.
 
     Attributes:
-        gpu_sharing: how pods share a GPU.
+        gpu_sharing: how pods share a GPU; for ``mig`` somebody has to cut the GPUs (``docs/decisions/aws-eks.md``).
     """
 
     gpu_sharing: GpuSharing = "exclusive"
