@@ -1,10 +1,13 @@
 """A Pulumi engine that records: every resource a program makes, with the inputs it got."""
 
+import asyncio
+import contextvars
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pulumi
-from pulumi.runtime import mocks
+from pulumi.runtime import mocks, settings
 
 T = TypeVar("T")
 
@@ -54,3 +57,22 @@ class Recorder(mocks.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
         raise AssertionError(f"no invoke expected, got {args.token}")
+
+
+def executed(
+    program: Callable[[], None], logger: logging.Logger | None = None, cloud: Recorder | None = None, plan: bool = False
+) -> Recorder:
+    """Run a program as the engine's executor does."""
+    cloud = cloud or Recorder()
+    engine, monitor = mocks.MockEngine(logger), mocks.MockMonitor(cloud)
+
+    def run() -> None:
+        settings.configure(
+            mocks.MockSettings(engine=engine, monitor=monitor, project="p", stack="s", organization="o", dry_run=plan)
+        )
+        # Other tests leave theirs.
+        settings.ROOT.set(None)
+        asyncio.get_event_loop().run_until_complete(pulumi.runtime.run_in_stack(program))
+
+    contextvars.copy_context().run(run)
+    return cloud

@@ -58,7 +58,7 @@ def alternately(*sides: Callable[[], Timings]) -> list[Timings]:
     sums = [Timings() for _ in sides]
     for _ in range(ROUNDS):
         for side, into in zip(sides, sums, strict=True):
-            into.seconds += side().seconds
+            into.add(side())
     return sums
 
 

@@ -66,8 +66,7 @@ class Seen:
 
     def add(self, clients: int, done: Timings, cpu_s: float) -> None:
         """Add a round."""
-        self.timings[clients].seconds += done.seconds
-        self.timings[clients].elapsed_s += done.elapsed_s
+        self.timings[clients].add(done)
         self.cpu_s[clients] += cpu_s
 
 
