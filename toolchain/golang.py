@@ -2,13 +2,12 @@
 
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolchain import places, store
 from toolchain.progress import ToolchainError, run, step
-from toolchain.sources import Wheel
+from toolchain.sources import Wheel, copy_program
 from toolchain.tool import Tool, at_least, ensure, on_path
 
 MODULES = places.CHECKOUT / "toolchain" / "go"
@@ -53,9 +52,9 @@ class GoModule:
             run([*build, "-o", f"{folder / 'bin'}/", *self.packages], cwd=source, env=env)
             for module, path in self.scripts:
                 where = run([go, "list", "-m", "-f", "{{.Dir}}", module], cwd=source, env=env).strip()
-                _copy_program(Path(where, path), folder / "bin")
+                copy_program(Path(where, path), folder / "bin")
             for file in self.beside:
-                _copy_program(file, folder / "bin")
+                copy_program(file, folder / "bin")
             store.remove(folder / "work")
 
 
@@ -106,11 +105,6 @@ def _in_go_mod(folder: str, pattern: str) -> str:
     if found is None:
         raise ToolchainError(f"{file} has no line like {pattern}.\n  Restore the file: git checkout -- {file}")
     return found[1]
-
-
-def _copy_program(file: Path, folder: Path) -> None:
-    shutil.copyfile(file, folder / file.name)
-    (folder / file.name).chmod(0o755)
 
 
 GO = Tool("go", ("go",), at_least(go_needed()), (Wheel("go", "go/bin/go"),))

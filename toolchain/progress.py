@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,15 +39,23 @@ class UnavailableError(Exception):
 
 
 @contextmanager
-def step(title: str, takes: str = "") -> Iterator[None]:
-    """Show ``title``, the expected duration, and the time that went by: ticking on a terminal, at the end elsewhere."""
+def step(title: str, takes: str = "") -> Iterator[Callable[[str], None]]:
+    """Show ``title``, the expected duration, and the time that went by: ticking on a terminal, at the end elsewhere.
+
+    What the block is given tells how far it is: ``40 MB``.
+    """
     begun = time.monotonic()
     line = f"{title} ({takes})" if takes else title
     ended = threading.Event()
+    so_far = ""
+
+    def reached(what: str) -> None:
+        nonlocal so_far
+        so_far = f", {what}"
 
     def tick() -> None:
         while not ended.wait(TICK_S):
-            _show(f"\r{line} … {_elapsed(begun)}")
+            _show(f"\r{line} … {_elapsed(begun)}{so_far}")
 
     ticking = threading.Thread(target=tick, daemon=True)
     if sys.stderr.isatty():
@@ -57,7 +65,7 @@ def step(title: str, takes: str = "") -> Iterator[None]:
         _show(f"{line} …\n")
     outcome = "stopped"
     try:
-        yield
+        yield reached
         outcome = "done"
     except UnavailableError:
         outcome = "not this way"

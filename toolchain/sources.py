@@ -1,22 +1,25 @@
 """The ways to a tool. Each puts the tool's programs into ``<folder>/bin`` or says why it cannot."""
 
 import hashlib
+import http.client
 import platform
 import shutil
 import sys
 import tarfile
 import tempfile
-import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolchain import places
 from toolchain.progress import ToolchainError, UnavailableError, run, step
 
-CONNECT_S = 20
-"""A firewall that drops packets must not hold the set-up longer than this before the next way is tried."""
+SILENCE_S = 5
+"""A host that says nothing for so long, as behind a firewall that drops packets, gives way to the next source. A lost
+first packet is sent again after 1 s and 3 s (RFC 6298)."""
+
+CHUNK_BYTES = 1 << 20
 
 
 def platform_name() -> str:
@@ -30,12 +33,15 @@ class Download:
     """An official release archive, used only when its bytes are the ones that were published.
 
     Attributes:
-        url: of the archive, a tar.
-        sha256: published digest by platform; a platform without one is not downloaded for.
+        release: URL of the folder that the archives are in.
+        archives: by platform, an archive's name, a tar, and the SHA-256 that its makers published; a platform without
+            one is not downloaded for.
+        beside: files of ours that belong beside the binaries, also in place of one of the archive.
     """
 
-    url: str
-    sha256: Mapping[str, str]
+    release: str
+    archives: Mapping[str, tuple[str, str]]
+    beside: tuple[Path, ...] = ()
 
     def obtain(self, name: str, binaries: tuple[str, ...], folder: Path) -> None:
         """Fetch, verify, and take the binaries out of the archive.
@@ -43,22 +49,26 @@ class Download:
         Raises:
             UnavailableError: no digest for this platform, no way to the host, or other bytes than published.
         """
-        digest = self.sha256.get(platform_name())
-        if digest is None:
+        if platform_name() not in self.archives:
             raise UnavailableError(f"no published digest is pinned for {platform_name()}")
-        with step(f"Downloading {name}", "up to 2 min"), tempfile.TemporaryFile() as archive:
-            try:
-                with urllib.request.urlopen(self.url, timeout=CONNECT_S) as response:  # noqa: S310 (https, ours)
-                    shutil.copyfileobj(response, archive)
-            except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-                raise UnavailableError(f"{self.url} cannot be reached: {getattr(error, 'reason', error)}") from None
-            archive.seek(0)
-            found = hashlib.file_digest(archive, "sha256").hexdigest()
-            if found != digest:
-                raise UnavailableError(f"{self.url} has SHA-256 {found}, published is {digest}: refused")
-            archive.seek(0)
-            with tarfile.open(fileobj=archive) as members:
+        archive, published = self.archives[platform_name()]
+        url = f"{self.release}/{archive}"
+        with step(f"Downloading {name}", "up to 2 min") as reached, tempfile.TemporaryFile() as file:
+            for chunk in _chunks(url):
+                file.write(chunk)
+                reached(f"{file.tell() / 1e6:.0f} MB")
+            file.seek(0)
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != published:
+                raise UnavailableError(
+                    f"REFUSED: {url} has SHA-256 {found}, published is {published}. Nothing of it is used; "
+                    "a proxy answers in its place, or somebody changed it"
+                )
+            file.seek(0)
+            with tarfile.open(fileobj=file) as members:
                 self._take(members, binaries, folder / "bin")
+            for program in self.beside:
+                copy_program(program, folder / "bin")
 
     def _take(self, members: tarfile.TarFile, binaries: tuple[str, ...], target: Path) -> None:
         target.mkdir()
@@ -68,6 +78,26 @@ class Download:
                 with (target / name).open("wb") as file:
                     shutil.copyfileobj(content, file)
                 (target / name).chmod(0o755)
+
+
+def copy_program(file: Path, folder: Path) -> None:
+    """Copy a file into a folder, in place of one of its name, and make it executable."""
+    shutil.copyfile(file, folder / file.name)
+    (folder / file.name).chmod(0o755)
+
+
+def _chunks(url: str) -> Iterator[bytes]:
+    """What is at a URL, to its end; raises `UnavailableError` where it cannot be had, or ends early."""
+    try:
+        with urllib.request.urlopen(url, timeout=SILENCE_S) as response:  # noqa: S310 (https, ours)
+            missing = int(response.headers.get("Content-Length", 0))
+            while chunk := response.read(CHUNK_BYTES):
+                missing -= len(chunk)
+                yield chunk
+    except (OSError, http.client.HTTPException) as error:
+        raise UnavailableError(f"{url} cannot be reached: {getattr(error, 'reason', error) or error}") from None
+    if missing > 0:
+        raise UnavailableError(f"{url} ended {missing} bytes early")
 
 
 @dataclass(frozen=True)

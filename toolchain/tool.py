@@ -106,12 +106,12 @@ def _make(cache: Path, tool: Tool) -> Path:
         with store.half_made(cache, tool.name) as folder:
             try:
                 source.obtain(tool.name, tool.binaries, folder)
+                version = tool.version(folder / "bin")
+                if version is None or not tool.accepts(version):
+                    raise UnavailableError(f"gave version {version}, which will not do")
             except UnavailableError as reason:
+                say(f"  {reason}")
                 closed.append(f"{way}: {reason}")
-                continue
-            version = tool.version(folder / "bin")
-            if version is None or not tool.accepts(version):
-                closed.append(f"{way}: gave version {version}, which will not do")
                 continue
             made = cache / f"{tool.name}-{version}"
             store.keep(made, folder)

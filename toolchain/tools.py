@@ -7,6 +7,7 @@ from toolchain.tool import Tool, at_least, exactly
 
 PULUMI_SDK = "github.com/pulumi/pulumi/sdk/v3"
 PULUMI_VERSION = module_version("pulumi", PULUMI_SDK)
+PULUMI_HOST = places.CHECKOUT / "toolchain" / "pulumi" / "pulumi-language-python"
 
 KUBERNETES_VERSION = module_version("kubernetes", "k8s.io/kubernetes")
 
@@ -27,6 +28,21 @@ PULUMI = Tool(
     # State and SDK follow the engine's version: never one that is merely close.
     exactly(PULUMI_VERSION),
     (
+        # Digests as Pulumi publishes them with each release: pulumi/homebrew-tap, Formula/pulumi.rb at this version.
+        Download(
+            "https://github.com/pulumi/pulumi/releases/download/v3.250.0",
+            {
+                "linux-amd64": (
+                    "pulumi-v3.250.0-linux-x64.tar.gz",
+                    "8916fd36ccc96adbd45ca679194b685e3b767d94502ae05610878a6d9870b8f3",
+                ),
+                "linux-arm64": (
+                    "pulumi-v3.250.0-linux-arm64.tar.gz",
+                    "deb4bf0d05b4cbaf3adcf82ffa44039ad0ebf039e33338ead8136877a437b4e5",
+                ),
+            },
+            beside=(PULUMI_HOST,),
+        ),
         GoModule(
             "pulumi",
             ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",),
@@ -36,7 +52,7 @@ PULUMI = Tool(
                 (PULUMI_SDK, "python/cmd/pulumi-language-python-exec"),
                 (PULUMI_SDK, "python/dist/pulumi-resource-pulumi-python"),
             ),
-            beside=(places.CHECKOUT / "toolchain" / "pulumi" / "pulumi-language-python",),
+            beside=(PULUMI_HOST,),
         ),
     ),
 )
@@ -48,9 +64,13 @@ PROMETHEUS = Tool(
     at_least("2.42.0"),
     (
         Download(
-            f"https://github.com/prometheus/prometheus/releases/download/v{PROMETHEUS_RELEASE}/"
-            f"prometheus-{PROMETHEUS_RELEASE}.linux-amd64.tar.gz",
-            {"linux-amd64": "2a542df32eac02ee17b9d844fb2aa1de00dafa5476579ba8a3ba862e9d572ea0"},
+            f"https://github.com/prometheus/prometheus/releases/download/v{PROMETHEUS_RELEASE}",
+            {
+                "linux-amd64": (
+                    f"prometheus-{PROMETHEUS_RELEASE}.linux-amd64.tar.gz",
+                    "2a542df32eac02ee17b9d844fb2aa1de00dafa5476579ba8a3ba862e9d572ea0",
+                ),
+            },
         ),
         DebianPackage("prometheus"),
         GoModule(

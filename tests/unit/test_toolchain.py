@@ -1,8 +1,6 @@
 """How a tool comes to be there: PATH, cache, then its sources in order; never one of the wrong version or content."""
 
-import hashlib
 import os
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +8,6 @@ import pytest
 
 from toolchain import store
 from toolchain.progress import ToolchainError, UnavailableError, failure, run
-from toolchain.sources import Download, platform_name
 from toolchain.tool import Tool, at_least, ensure, exactly
 
 
@@ -84,6 +81,11 @@ def test_a_source_that_is_closed_gives_way_to_the_next(cache: Path) -> None:
     assert (closed.asked, never.asked) == (1, 0)
 
 
+def test_why_a_source_gave_way_is_said_when_it_does(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ensure(tool(Source("", reason="no route"), Source("1.2.3")))
+    assert capsys.readouterr().err.splitlines()[0] == "  no route"
+
+
 def test_a_source_that_gives_another_version_gives_way_to_the_next(cache: Path) -> None:
     assert ensure(tool(Source("1.3.0"), Source("1.2.3"))) == cache / "sieve-1.2.3" / "bin"
     assert not (cache / "sieve-1.3.0").exists()
@@ -130,36 +132,6 @@ def test_folders_that_go_made_read_only_are_removed(tmp_path: Path) -> None:
 def test_versions_compare_as_numbers() -> None:
     assert at_least("1.9.0")("1.10.0")
     assert not at_least("1.10.0")("1.9.9")
-
-
-def release(tmp_path: Path) -> Path:
-    for name in ("sieve", "colander", "LICENSE"):
-        program(tmp_path / "release" / "sieve-1.2.3" / name, "1.2.3")
-    archive = tmp_path / "sieve.tar.gz"
-    with tarfile.open(archive, "w:gz") as members:
-        members.add(tmp_path / "release", arcname=".")
-    return archive
-
-
-def test_a_download_with_the_published_digest_is_unpacked(tmp_path: Path) -> None:
-    archive = release(tmp_path)
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    (tmp_path / "made").mkdir()
-    Download(archive.as_uri(), {platform_name(): digest}).obtain("sieve", ("sieve", "colander"), tmp_path / "made")
-    assert sorted(file.name for file in (tmp_path / "made" / "bin").iterdir()) == ["colander", "sieve"]
-
-
-def test_a_download_with_another_digest_is_refused(tmp_path: Path) -> None:
-    archive = release(tmp_path)
-    (tmp_path / "made").mkdir()
-    with pytest.raises(UnavailableError, match="published is 0000: refused"):
-        Download(archive.as_uri(), {platform_name(): "0000"}).obtain("sieve", ("sieve",), tmp_path / "made")
-    assert not list((tmp_path / "made").iterdir())
-
-
-def test_nothing_is_downloaded_without_a_digest() -> None:
-    with pytest.raises(UnavailableError, match="no published digest"):
-        Download("file:///nowhere", {}).obtain("sieve", ("sieve",), Path("/nowhere"))
 
 
 @pytest.mark.parametrize(
