@@ -112,6 +112,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
                 disk_gib=group.disk_gib,
                 tags=tags,
                 gpu_sharing=group.sharing,
+                mig_profile=group.slices,
                 hours=WorkingHours(**group.hours.model_dump()) if group.hours else None,
             ),
             here,

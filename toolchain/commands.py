@@ -63,7 +63,7 @@ def preview(stack: str) -> int:
 
 
 def lint() -> int:
-    """Style, formatting, types; the workflows and the container's recipe."""
+    """Style, formatting, types; the workflows, the container's recipe and the script of nodes."""
     checks = (
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
@@ -71,6 +71,7 @@ def lint() -> int:
         [str(tool.ensure(tools.ACTIONLINT) / "actionlint")],
         ["zizmor", "--offline", "--quiet", "--persona", "pedantic", ".github"],
         ["hadolint", "apps/Dockerfile"],
+        ["shellcheck", "infra/aws/cut_gpus.sh"],
     )
     return max([_watched(check) for check in checks])
 

@@ -22,9 +22,6 @@ EFA_INTERFACES = {
 }
 """Network cards for EFA by instance type (EC2 user guide, "Maximize network bandwidth on accelerated instances")."""
 
-MIG_FAMILIES = ("p4d", "p4de", "p5", "p5e", "p5en")
-"""Instance families whose GPUs (A100, H100, H200) can be cut into MIG slices."""
-
 
 def efa_interfaces(instance_types: tuple[str, ...]) -> int:
     """Interfaces for EFA that every one of the instance types has; 0 where they differ or have none.
@@ -35,13 +32,14 @@ def efa_interfaces(instance_types: tuple[str, ...]) -> int:
     return counts.pop() if len(counts) == 1 else 0
 
 
-def user_data(pin_to_numa: bool) -> str:
+def user_data(pin_to_numa: bool, cloud_config: str | None = None) -> str:
     """Write the node's configuration for nodeadm (AL2023), as the base64 that a launch template takes.
 
     EKS adds the part that joins the cluster. ENA, and with it SR-IOV, needs no setting: Nitro types have it on.
 
     Args:
         pin_to_numa: give pods in the Guaranteed class cores of their own beside the GPU that they got.
+        cloud_config: what cloud-init does before the node joins.
     """
     kubelet: dict[str, Any] = {"maxPods": MAX_PODS}
     if pin_to_numa:
@@ -52,7 +50,10 @@ def user_data(pin_to_numa: bool) -> str:
             "topologyManagerPolicy": "restricted",
         }
     config = {"apiVersion": "node.eks.aws/v1alpha1", "kind": "NodeConfig", "spec": {"kubelet": {"config": kubelet}}}
-    part = ["--NODE", "Content-Type: application/node.eks.aws", "", json.dumps(config, indent=2), "--NODE--", ""]
+    parts = ["--NODE", "Content-Type: application/node.eks.aws", "", json.dumps(config, indent=2)]
+    if cloud_config:
+        parts += ["--NODE", "Content-Type: text/cloud-config", "", cloud_config]
+    parts += ["--NODE--", ""]
     return b64encode(
-        "\n".join(["MIME-Version: 1.0", 'Content-Type: multipart/mixed; boundary="NODE"', "", *part]).encode()
+        "\n".join(["MIME-Version: 1.0", 'Content-Type: multipart/mixed; boundary="NODE"', "", *parts]).encode()
     ).decode()

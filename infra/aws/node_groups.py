@@ -9,7 +9,8 @@ import pulumi
 from pulumi_aws import autoscaling, ec2, eks, iam, vpc
 
 from infra import versions
-from infra.aws.node_config import MIG_FAMILIES, GpuSharing, Kind, efa_interfaces, user_data
+from infra.aws.mig import cloud_config, mig_slices
+from infra.aws.node_config import GpuSharing, Kind, efa_interfaces, user_data
 from infra.aws.policy import assumed_by
 
 
@@ -72,6 +73,7 @@ class NodeGroupArgs:
         disk_gib: root disk in GiB; images and artefacts are kept there.
         tags: put on instances, disks and interfaces, which inherit none from the group.
         gpu_sharing: how pods share a GPU; the device plugin reads it from the node's label.
+        mig_profile: the slices that ``mig`` cuts every GPU into, for example ``1g.10gb``.
         hours: when to shrink the group; none keeps it.
     """
 
@@ -86,6 +88,7 @@ class NodeGroupArgs:
     disk_gib: int
     tags: Mapping[str, str]
     gpu_sharing: GpuSharing = "exclusive"
+    mig_profile: str | None = None
     hours: WorkingHours | None = None
 
     def __post_init__(self) -> None:
@@ -100,9 +103,15 @@ class NodeGroupArgs:
             )
         if self.hours and self.hours.size_outside > least:
             raise ValueError(f"hours.size_outside is {self.hours.size_outside}, above the size at least, {least}")
-        families = {one.partition(".")[0] for one in self.instance_types}
-        if self.gpu_sharing == "mig" and not families <= set(MIG_FAMILIES):
-            raise ValueError(f"GPUs of {sorted(families)} cannot be sliced; MIG wants one of {', '.join(MIG_FAMILIES)}")
+        if self.gpu_sharing == "mig":
+            mig_slices(self.instance_types, self.mig_profile)
+
+    @property
+    def cuts(self) -> str | None:
+        """What cuts the GPUs of a node before it joins."""
+        if self.gpu_sharing != "mig" or self.mig_profile is None:
+            return None
+        return cloud_config(self.mig_profile, mig_slices(self.instance_types, self.mig_profile))
 
 
 class NodeGroup(pulumi.ComponentResource):
@@ -177,7 +186,7 @@ class NodeGroup(pulumi.ComponentResource):
         placement, interfaces = self._together(efa) if efa else (None, None)
         return ec2.LaunchTemplate(
             self._name,
-            user_data=user_data(pin_to_numa=args.kind == "gpu"),
+            user_data=user_data(pin_to_numa=args.kind == "gpu", cloud_config=args.cuts),
             # One hop does not reach into a pod: no pod gets the node's credentials. What needs any has an identity.
             metadata_options=ec2.LaunchTemplateMetadataOptionsArgs(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1

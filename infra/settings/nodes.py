@@ -5,7 +5,8 @@ from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from infra.aws.node_config import MIG_FAMILIES, GpuSharing, Kind
+from infra.aws.mig import mig_slices
+from infra.aws.node_config import GpuSharing, Kind
 from infra.serving.traffic import Frozen
 from infra.settings.cluster import like
 from infra.settings.machines import GPU, NodeType, family
@@ -90,6 +91,11 @@ class Nodes(Frozen):
         """How pods share a GPU; nodes without one share none."""
         return "exclusive"
 
+    @property
+    def slices(self) -> str | None:
+        """The MIG profile that every GPU is cut by."""
+        return None
+
     @field_validator("instance_types")
     @classmethod
     def _fit(cls, types: tuple[str, ...]) -> tuple[str, ...]:
@@ -120,15 +126,23 @@ class GpuNodes(Nodes):
     """Nodes with GPUs of NVIDIA.
 
     Attributes:
-        gpu_sharing: how pods share a GPU; for ``mig`` somebody has to cut the GPUs (``docs/decisions/aws-eks.md``).
+        gpu_sharing: how pods share a GPU.
+        mig_profile: the slices that ``mig`` cuts every GPU into, for example ``1g.10gb``; a pod gets one of them for a
+            GPU that it asks for.
     """
 
     gpu_sharing: GpuSharing = "exclusive"
+    mig_profile: str | None = None
 
     @property
     def sharing(self) -> GpuSharing:
         """How pods share a GPU."""
         return self.gpu_sharing
+
+    @property
+    def slices(self) -> str | None:
+        """The MIG profile that every GPU is cut by."""
+        return self.mig_profile
 
     @field_validator("instance_types")
     @classmethod
@@ -140,9 +154,12 @@ class GpuNodes(Nodes):
 
     @model_validator(mode="after")
     def _sliceable(self) -> Self:
-        wrong = [each for each in self.instance_types if family(each) not in MIG_FAMILIES]
-        if self.gpu_sharing == "mig" and wrong:
-            raise ValueError(f"GPUs of {wrong[0]} cannot be sliced; mig wants one of {', '.join(MIG_FAMILIES)}")
+        if self.gpu_sharing == "mig":
+            mig_slices(self.instance_types, self.mig_profile)
+        elif self.mig_profile:
+            raise ValueError(
+                f"mig_profile is {self.mig_profile}, but gpu_sharing is {self.gpu_sharing}; it goes with mig alone"
+            )
         return self
 
 

@@ -196,6 +196,22 @@ def test_only_gpus_that_can_be_sliced_are_sliced() -> None:
     assert "GPUs of g6.xlarge cannot be sliced" in refusal({"nodes": {"gpu": {"gpu_sharing": "mig"}}})
 
 
+def test_slices_are_those_that_the_gpu_has() -> None:
+    gpu = {"instance_types": ["p5.48xlarge"], "gpu_sharing": "mig"}
+    chosen = aws({"nodes": {"gpu": gpu | {"mig_profile": "1g.10gb"}}}).nodes.gpu
+    assert chosen is not None
+    assert chosen.slices == "1g.10gb"
+    said = refusal({"nodes": {"gpu": gpu | {"mig_profile": "1g.5gb"}}})
+    assert "aws.nodes.gpu" in said
+    assert "GPUs of p5.48xlarge are cut into one of 1g.10gb, 1g.20gb" in said
+    assert "mig_profile is missing" in refusal({"nodes": {"gpu": gpu}})
+
+
+def test_slices_without_mig_are_refused() -> None:
+    said = refusal({"nodes": {"gpu": {"mig_profile": "1g.10gb"}}})
+    assert "mig_profile is 1g.10gb, but gpu_sharing is time-slicing" in said
+
+
 def test_spot_nodes_are_of_several_types() -> None:
     said = refusal({"nodes": {"spot": {"instance_types": ["m7i.xlarge"]}}})
     assert "aws.nodes.spot.instance_types: spot nodes of m7i.xlarge alone run out; give at least 3" in said

@@ -169,7 +169,16 @@ def test_an_update_does_not_undo_what_the_autoscaler_did() -> None:
 
 
 def test_the_device_plugin_finds_how_a_gpu_is_shared() -> None:
-    assert made("gpu", gpu_sharing="mig").only(GROUP)["labels"]["nvidia.com/device-plugin.config"] == "mig"
+    shared = made("gpu", gpu_sharing="mig", mig_profile="1g.5gb")
+    assert shared.only(GROUP)["labels"]["nvidia.com/device-plugin.config"] == "mig"
+
+
+def test_nodes_cut_their_gpus_where_pods_share_them_by_mig_and_nowhere_else() -> None:
+    def started(**changes: Any) -> str:
+        return b64decode(made("gpu", **changes).only(TEMPLATE)["userData"]).decode()
+
+    assert "cut-gpus 3g.20gb,3g.20gb" in started(gpu_sharing="mig", mig_profile="3g.20gb")
+    assert all("cut-gpus" not in started(**changes) for changes in ({}, {"gpu_sharing": "time-slicing"}))
 
 
 @pytest.mark.parametrize(
@@ -177,7 +186,8 @@ def test_the_device_plugin_finds_how_a_gpu_is_shared() -> None:
     [
         ("spot", {"types": ("m7i.xlarge",)}, "give at least 3 instance types"),
         ("general", {"gpu_sharing": "mig"}, "only gpu nodes have one to share"),
-        ("gpu", {"types": ("g5.xlarge",), "gpu_sharing": "mig"}, r"GPUs of \['g5'\] cannot be sliced"),
+        ("gpu", {"types": ("g5.xlarge",), "gpu_sharing": "mig"}, "GPUs of g5.xlarge cannot be sliced"),
+        ("gpu", {"gpu_sharing": "mig"}, "mig_profile is missing"),
         ("general", {"size": (3, 2, 5)}, "give least <= first <= most"),
         ("general", {"size": (0, 0, 0)}, "most at least 1"),
         ("general", {"hours": WorkingHours("UTC", size_outside=2)}, "size_outside is 2, above the size at least, 1"),
