@@ -20,7 +20,7 @@ from infra.local.supervisor import Supervisor, SupervisorArgs
 from infra.local.token import ReloadToken
 from infra.serving import process
 from infra.serving.process import Surroundings
-from infra.serving.spec import ServingSpec
+from infra.serving.spec import ServingSpec, version_of
 from infra.settings import CHECKOUT, Settings
 from stacks.outputs import App, Deployment, Version
 from toolchain import places
@@ -57,9 +57,9 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
             registry=pulumi.Output.concat("mlflow+", mlflow.url) if mlflow else None,
             reload_token_file=token.file,
         )
-        stable = _version(spec.name, spec.name, process.render(spec, around), home)
+        stable = _version(spec, "stable", process.render(spec, around), home)
         canary = process.render_canary(spec, around)
-        beside = _version(f"{spec.name}-canary", spec.name, canary, home) if canary else None
+        beside = _version(spec, "canary", canary, home) if canary else None
         routed.append(_routed(spec, stable, beside))
         apps[spec.name] = _told(spec, settings.gateway.port, stable, beside)
     Routes("routes", RoutesArgs(gateway.home, routed))
@@ -77,10 +77,12 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         pulumi.export(name, deployment[name])
 
 
-def _version(name: str, app: str, args: ProcessArgs, home: pulumi.Output[str]) -> Process:
-    """A running version of an app, whose metrics are collected."""
+def _version(spec: ServingSpec, role: str, args: ProcessArgs, home: pulumi.Output[str]) -> Process:
+    """A running version of an app, whose metrics are collected, labelled as those of clusters are."""
+    name, model = (spec.name, spec.model) if role == "stable" else (f"{spec.name}-{role}", spec.canary_model)
     running = Process(name, args)
-    Scrape(name, ScrapeArgs(home, running.endpoints, labels={"app": app}))
+    labels = {"app": spec.name, "role": role, "revision": version_of(model)}
+    Scrape(name, ScrapeArgs(home, running.endpoints, labels=labels))
     return running
 
 

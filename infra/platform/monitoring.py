@@ -180,7 +180,11 @@ def monitors(namespace: str) -> list[Manifest]:
                                 "separator": ":",
                                 "targetLabel": "__address__",
                             },
-                            {"sourceLabels": [f"{pod}_label_app_kubernetes_io_name"], "targetLabel": "app"},
+                            # What the same metrics have on one machine (stacks/local.py).
+                            *(
+                                {"sourceLabels": [f"{pod}_label_app_kubernetes_io_{told}"], "targetLabel": label}
+                                for told, label in (("name", "app"), ("component", "role"), ("version", "revision"))
+                            ),
                         ],
                         # The proxy's own are scraped as those of all others are.
                         "metricRelabelings": [
