@@ -29,7 +29,7 @@ class EdgeArgs:
         cluster_security_group_id: group of the gateway's pods.
         web_acl_arn: the firewall.
         log_bucket: takes access logs under ``alb/``.
-        protected: refuses deletion of the load balancer.
+        protected: refuses deletion of the load balancer, and leaves the certificate's proofs in the zone.
         gateway_port: where the gateway's pods listen.
         health_port: where they answer ``health_path``; Istio's gateways do so beside their traffic.
         health_path: says whether a pod takes traffic.
@@ -119,6 +119,7 @@ class Edge(pulumi.ComponentResource):
             ],
             opts=self._child,
         )
+        self._heard_as_domain(listener, targets)
         self._names(balancer)
 
         self.url = pulumi.Output.from_input(f"https://{args.domain}")
@@ -189,6 +190,9 @@ class Edge(pulumi.ComponentResource):
             validation_method="DNS",
             opts=self._child,
         )
+        # All regions of an account prove the domain by the same record, and no certificate is renewed without it: one
+        # region that goes leaves it to the others.
+        stays = pulumi.ResourceOptions(parent=self, retain_on_delete=args.protected)
         proofs = [
             route53.Record(
                 f"{name}-proof-{i}",
@@ -198,7 +202,7 @@ class Edge(pulumi.ComponentResource):
                 records=[certificate.domain_validation_options[i].resource_record_value],
                 ttl=60,
                 allow_overwrite=True,
-                opts=self._child,
+                opts=stays,
             )
             for i in range(2)
         ]
@@ -208,6 +212,32 @@ class Edge(pulumi.ComponentResource):
             validation_record_fqdns=[proof.fqdn for proof in proofs],
             opts=self._child,
         ).certificate_arn
+
+    def _heard_as_domain(self, listener: lb.Listener, targets: lb.TargetGroup) -> None:
+        """Let callers of this place's own name in as callers of the domain, the one name that the gateway answers to.
+
+        One of them is the health check, by whose answer callers of the domain are led elsewhere.
+        """
+        lb.ListenerRule(
+            f"{self._name}-here",
+            listener_arn=listener.arn,
+            priority=1,
+            conditions=[
+                lb.ListenerRuleConditionArgs(host_header=lb.ListenerRuleConditionHostHeaderArgs(values=[self._here]))
+            ],
+            transforms=[
+                lb.ListenerRuleTransformArgs(
+                    type="host-header-rewrite",
+                    host_header_rewrite_config=lb.ListenerRuleTransformHostHeaderRewriteConfigArgs(
+                        rewrite=lb.ListenerRuleTransformHostHeaderRewriteConfigRewriteArgs(
+                            regex="^.+$", replace=self._args.domain
+                        )
+                    ),
+                )
+            ],
+            actions=[lb.ListenerRuleActionArgs(type="forward", target_group_arn=targets.arn)],
+            opts=self._child,
+        )
 
     def _names(self, balancer: lb.LoadBalancer) -> None:
         """This place by its own name, and the domain led to the nearest place that is well."""

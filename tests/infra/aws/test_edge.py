@@ -91,6 +91,22 @@ def test_this_place_has_a_name_of_its_own_that_is_checked() -> None:
     assert made().only("aws:route53/healthCheck:HealthCheck")["type"] == "HTTPS"
 
 
+def test_who_calls_this_place_by_its_own_name_is_heard_as_a_caller_of_the_domain() -> None:
+    rule = made().only("aws:lb/listenerRule:ListenerRule")
+    (condition,), (rewrite,) = rule["conditions"], rule["transforms"]
+    assert condition["hostHeader"]["values"] == ["eu-central-1.api.example.com"]
+    assert rewrite["hostHeaderRewriteConfig"]["rewrite"] == {"regex": "^.+$", "replace": "api.example.com"}
+    assert rule["actions"] == [{"type": "forward", "targetGroupArn": "arn:aws:made:::edge"}]
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_the_proof_that_regions_share_outlives_a_protected_one(protected: bool) -> None:
+    cloud = edge(protected)[0]
+    kept = {name: options.retain_on_delete for (_, name), options in cloud.options.items() if "-proof-" in name}
+    assert kept == dict.fromkeys(("edge-proof-0", "edge-proof-1"), protected)
+    assert not cloud.options["aws:route53/record:Record", "edge"].retain_on_delete
+
+
 def test_clients_call_by_https() -> None:
     assert edge()[1] == "https://api.example.com"
 
