@@ -3,14 +3,19 @@
 import os
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 
 from toolchain import places
 
+LOGS_MB = "100"
+"""The engine logs all that it could say, for a week and up to 500 MB: too much for each checkout."""
+
 
 def variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables to set on top of ``environment``; a backend or passphrase that a team has chosen stays.
+    """The variables to set on top of ``environment``; a backend, passphrase or engine's folder that a team chose stays.
 
-    One that points into some checkout's own data is replaced, so that a shell can move between checkouts.
+    With a backend of theirs the engine keeps to the folder that they are logged in from. What points into some
+    checkout's own data is replaced, so that a shell can move between checkouts.
     """
     path = [entry for entry in environment.get("PATH", os.defpath).split(os.pathsep) if not _own_bin(entry)]
     chosen = {
@@ -21,11 +26,15 @@ def variables(environment: Mapping[str, str]) -> dict[str, str]:
         # It would download the plugins of all installed SDKs, a gigabyte, for a stack that uses none of them.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
     }
-    backend = environment.get("PULUMI_BACKEND_URL", "")
-    if not backend or backend.endswith(f"/{places.DATA.name}/{places.STATE.name}"):
+    if _ours(environment, "PULUMI_BACKEND_URL", places.STATE):
         chosen["PULUMI_BACKEND_URL"] = places.STATE.as_uri()
-    passphrase = environment.get("PULUMI_CONFIG_PASSPHRASE_FILE", "")
-    own = not passphrase or passphrase.endswith(f"/{places.DATA.name}/{places.PASSPHRASE.name}")
+        if _ours(environment, "PULUMI_HOME", places.PULUMI):
+            chosen["PULUMI_HOME"] = str(places.PULUMI)
+            chosen["PULUMI_LOG_ROTATION_MAX_TOTAL_MB"] = environment.get("PULUMI_LOG_ROTATION_MAX_TOTAL_MB", LOGS_MB)
+    elif environment.get("PULUMI_HOME") and _ours(environment, "PULUMI_HOME", places.PULUMI):
+        # Whoever logged in to a backend did so at home.
+        chosen["PULUMI_HOME"] = ""
+    own = _ours(environment, "PULUMI_CONFIG_PASSPHRASE_FILE", places.PASSPHRASE)
     if own and "PULUMI_CONFIG_PASSPHRASE" not in environment:
         chosen["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(places.PASSPHRASE)
     return chosen
@@ -34,6 +43,12 @@ def variables(environment: Mapping[str, str]) -> dict[str, str]:
 def exports(environment: Mapping[str, str]) -> str:
     """The same as lines for ``eval`` in a POSIX shell."""
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables(environment).items())
+
+
+def _ours(environment: Mapping[str, str], name: str, place: Path) -> bool:
+    """Whether a variable is not set, or leads to that place of some checkout."""
+    value = environment.get(name, "")
+    return not value or value.endswith(f"/{places.DATA.name}/{place.name}")
 
 
 def _own_bin(entry: str) -> bool:

@@ -13,6 +13,8 @@ TRAINING = CHECKOUT / ".venv-train"
 DATA = CHECKOUT / ".modelserve"
 STATE = DATA / "state"
 PASSPHRASE = DATA / "passphrase"
+PULUMI = DATA / "pulumi"
+PLUGINS = PULUMI / "plugins"
 
 
 def cache() -> Path:

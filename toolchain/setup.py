@@ -133,9 +133,10 @@ def make_artefacts() -> None:
 
 
 def make_state() -> None:
-    """The folder of the stacks' state, and the passphrase of the secrets in it."""
-    places.DATA.mkdir(mode=0o700, exist_ok=True)
-    places.STATE.mkdir(mode=0o700, exist_ok=True)
+    """The folders of the stacks' state and of the engine, and the passphrase of the secrets in the state."""
+    for folder in (places.DATA, places.STATE, places.PULUMI):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    share_plugins()
     if places.PASSPHRASE.exists():
         return
     if any(places.STATE.glob(".pulumi/stacks/*/*.json")):
@@ -147,6 +148,15 @@ def make_state() -> None:
     handle = os.open(places.PASSPHRASE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(secrets.token_urlsafe(32) + "\n")
+
+
+def share_plugins() -> None:
+    """Have the engine keep provider plugins, up to a gigabyte, in the cache for all checkouts."""
+    shared = places.cache() / "plugins"
+    shared.mkdir(parents=True, exist_ok=True)
+    if places.PLUGINS.is_symlink() or not places.PLUGINS.exists():
+        places.PLUGINS.unlink(missing_ok=True)
+        places.PLUGINS.symlink_to(shared)
 
 
 def ensure_stack(name: str) -> None:
@@ -164,7 +174,7 @@ def _state_file(name: str) -> Path:
 
 def _is_current() -> bool:
     programs = [places.VENV / "bin" / binary for needed in tools.AT_SETUP for binary in needed.binaries]
-    kept = [PYTHON, *programs, places.PASSPHRASE, _state_file("local")]
+    kept = [PYTHON, *programs, places.PASSPHRASE, places.PLUGINS, _state_file("local")]
     return all(file.exists() for file in kept) and STAMP.exists() and STAMP.read_text() == _inputs()
 
 

@@ -47,8 +47,8 @@ class Tool:
         if not all(os.access(folder / binary, os.X_OK) for binary in self.binaries):
             return None
         command = [str(folder / self.binaries[0]), *self.probe.split()]
-        # The engine would ask its maker's server for news.
-        env = os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true"}
+        # The engine would ask its maker's server for news, and log the question in the user's home.
+        env = os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_HOME": str(places.PULUMI)}
         try:
             answer = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_S, env=env, check=True)
         except (OSError, subprocess.SubprocessError):

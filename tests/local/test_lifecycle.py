@@ -12,6 +12,7 @@ import pytest
 from tests.local.conftest import checkout
 from tests.local.platform import Platform
 from tests.until import until
+from toolchain import places
 
 pytestmark = pytest.mark.local
 
@@ -55,6 +56,18 @@ def test_two_checkouts_on_one_machine_do_not_disturb_each_other(
         bare.destroy()
         assert {process.pid for process in other.processes()} == running
         assert httpx.get(f"{other.gateway}/images/{theirs}/objects").status_code == 200
+
+
+def test_nothing_is_left_at_home_or_among_temporary_files(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, coins: bytes
+) -> None:
+    monkeypatch.setenv("MODELSERVE_CACHE", str(places.cache()))
+    elsewhere = {name: tmp_path_factory.mktemp(name.lower()) for name in ("HOME", "TMPDIR")}
+    for name, folder in elsewhere.items():
+        monkeypatch.setenv(name, str(folder))
+    with checkout(tmp_path_factory.mktemp("checkout")).up_meanwhile() as platform:
+        assert platform.post("/images/", coins).status_code == 201
+    assert [file for folder in elsewhere.values() for file in folder.rglob("*")] == []
 
 
 def test_what_is_not_retained_is_gone_with_the_stack(bare: Platform, coins: bytes) -> None:

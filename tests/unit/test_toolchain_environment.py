@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from toolchain import environment, places, tools
+from toolchain import environment, places, setup, tools
 
 
 def in_shell(exports: str, name: str) -> str:
@@ -47,6 +47,53 @@ def test_the_state_of_another_checkout_is_left() -> None:
 
 def test_a_backend_that_a_team_chose_stays() -> None:
     assert "PULUMI_BACKEND_URL" not in environment.variables({"PULUMI_BACKEND_URL": "s3://team"})
+
+
+def test_what_the_engine_keeps_lies_in_the_checkout() -> None:
+    assert environment.variables({})["PULUMI_HOME"] == str(places.DATA / "pulumi")
+
+
+def test_a_shell_moves_between_checkouts() -> None:
+    first = environment.variables({"PATH": "/usr/bin"})
+    there = {name: value.replace(str(places.CHECKOUT), "/elsewhere") for name, value in first.items()}
+    here = environment.variables(there)
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_HOME", "PULUMI_CONFIG_PASSPHRASE_FILE", "VIRTUAL_ENV"):
+        assert here[name] == first[name]
+    assert here["PATH"].startswith(f"{places.VENV}/bin:")
+
+
+@pytest.mark.parametrize("before", [{}, environment.variables({})], ids=["a new shell", "a shell of a checkout"])
+def test_a_team_with_a_backend_keeps_its_login_and_its_plugins(before: dict[str, str]) -> None:
+    theirs = {**before, "PULUMI_BACKEND_URL": "s3://team"}
+    assert not {**theirs, **environment.variables(theirs)}.get("PULUMI_HOME")
+
+
+def test_a_folder_for_the_engine_that_a_team_chose_stays() -> None:
+    assert "PULUMI_HOME" not in environment.variables({"PULUMI_HOME": "/srv/pulumi"})
+
+
+def test_the_engine_keeps_fewer_logs_unless_somebody_wants_more() -> None:
+    assert environment.variables({})["PULUMI_LOG_ROTATION_MAX_TOTAL_MB"] == "100"
+    more = {"PULUMI_LOG_ROTATION_MAX_TOTAL_MB": "900"}
+    assert environment.variables(more)["PULUMI_LOG_ROTATION_MAX_TOTAL_MB"] == "900"
+
+
+def test_checkouts_share_provider_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELSERVE_CACHE", str(tmp_path / "cache"))
+    for checkout in ("one", "other"):
+        monkeypatch.setattr(places, "PLUGINS", tmp_path / checkout / "plugins")
+        (tmp_path / checkout).mkdir()
+        setup.share_plugins()
+    (tmp_path / "one" / "plugins" / "resource-aws-v1.2.3").mkdir()
+    assert (tmp_path / "other" / "plugins" / "resource-aws-v1.2.3").is_dir()
+
+
+def test_provider_plugins_follow_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "PLUGINS", tmp_path / "plugins")
+    for cache in ("first", "second"):
+        monkeypatch.setenv("MODELSERVE_CACHE", str(tmp_path / cache))
+        setup.share_plugins()
+    assert places.PLUGINS.resolve() == tmp_path / "second" / "plugins"
 
 
 @pytest.mark.parametrize("name", ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])
