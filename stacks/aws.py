@@ -213,6 +213,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         "mlflow/mlflow": grants.write_objects(storage.data_arn, keys.storage, f"{TELEMETRY}/mlflow/"),
         "kubeflow/ml-pipeline": pipelines,
         "kubeflow/pipeline-runner": [*pipelines, *grants.write_objects(storage.models_arn, keys.storage)],
+        "observability/alertmanager": grants.announce(budget.topic_arn, keys.notices),
         "observability/loki": grants.write_objects(storage.data_arn, keys.storage, f"{TELEMETRY}/loki/"),
         **{f"{on_any.APPS}/{spec.name}": _app_may(spec, storage, keys) for spec in specs},
     }
@@ -250,6 +251,7 @@ def deploy(settings: Settings, specs: Sequence[ServingSpec]) -> None:
         cluster=cluster.name,
         published=published,
         avoid_spot=told.nodes.general is not None,
+        topic_arn=budget.topic_arn,
     )
 
     begin_plan()

@@ -22,6 +22,7 @@ from infra.platform import (
     login,
     mlflow,
     monitoring,
+    notices,
     object_store,
     pages,
     postgres,
@@ -110,6 +111,7 @@ def deploy(
             chosen.logs,
             chosen.tracing,
             around.avoid_spot,
+            notices.topic(around),
         ),
         after(homes[METRICS], routes, certificates),
     )

@@ -33,6 +33,15 @@ def read_secrets(secret_arns: Sequence[pulumi.Input[str]], key_arn: pulumi.Input
     ]
 
 
+def announce(topic_arn: pulumi.Input[str], key_arn: pulumi.Input[str]) -> list[Statement]:
+    """Publish on a topic that is encrypted."""
+    return [
+        Statement(["sns:Publish"], [topic_arn]),
+        # What SNS asks of who publishes (Developer Guide, "Allow a user to send messages to a topic with SSE").
+        Statement(["kms:Decrypt", "kms:GenerateDataKey"], [key_arn]),
+    ]
+
+
 def register_targets(target_group_arn: pulumi.Input[str]) -> list[Statement]:
     """What the AWS Load Balancer Controller needs to keep pods in one target group (``TargetGroupBinding``).
 

@@ -1,16 +1,19 @@
 """Metrics, alerts and pictures of both: Prometheus, Alertmanager, Grafana."""
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pulumi
 
 from infra import versions
 from infra.kubernetes import Manifest, apply
+from infra.platform.dashboards import LABEL, dashboards
 from infra.platform.istio import SECCOMP
 from infra.platform.login import USER
 from infra.platform.namespace import METRICS as HOME
 from infra.platform.namespace import Allow, NamespaceArgs, Quota
+from infra.platform.notices import ACCOUNT, Topic, routes
 from infra.platform.pages import GRAFANA, route
 from infra.platform.release import Chart, release
 from infra.platform.rules import rules
@@ -51,6 +54,7 @@ class MonitoringArgs:
         logs: whether Loki is there for Grafana to ask.
         traces: whether Jaeger is.
         avoid_spot: whether Prometheus, whose volume is its own, keeps off spot nodes.
+        topic: whose subscribers hear of alerts; none: who wants to know of them looks.
     """
 
     namespace: str
@@ -63,10 +67,11 @@ class MonitoringArgs:
     logs: bool = True
     traces: bool = True
     avoid_spot: bool = False
+    topic: Topic | None = None
 
 
 class Monitoring(pulumi.ComponentResource):
-    """The operator of Prometheus and what it runs; rules and dashboards join by label."""
+    """The operator of Prometheus and what it runs, with our rules and dashboards."""
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("modelserve:platform:Monitoring", name, None, opts)
@@ -81,7 +86,9 @@ class Monitoring(pulumi.ComponentResource):
         )
         after = pulumi.ResourceOptions(parent=self, depends_on=[chart])
         apply(route(GRAFANA, args.domain), name, after)
-        for manifest in (*monitors(args.namespace), *rules(args.namespace)):
+        told = [make(args.namespace) for make in (monitors, rules, dashboards)]
+        heard = [routes(args.namespace, args.topic)] if args.topic else []
+        for manifest in chain(*told, heard):
             apply(manifest, f"{name}-{manifest['metadata']['name']}", after)
         self.register_outputs({})
 
@@ -95,6 +102,7 @@ def values(args: MonitoringArgs) -> dict[str, Any]:
             "resources": {"requests": {"storage": f"{20 + 2 * args.retention_days}Gi"}},
         }
     }
+    role = {"eks.amazonaws.com/role-arn": args.topic.role} if args.topic else {}
     anybody = {f"{kind}SelectorNilUsesHelmValues": False for kind in ("serviceMonitor", "podMonitor", "rule", "probe")}
     return {
         "fullnameOverride": "kube-prometheus-stack",
@@ -113,13 +121,14 @@ def values(args: MonitoringArgs) -> dict[str, Any]:
             }
         },
         "alertmanager": {
+            "serviceAccount": {"name": ACCOUNT, "annotations": role},
             "alertmanagerSpec": {
                 "replicas": args.replicas,
                 "retention": "120h",
                 "resources": _resources("20m", "64Mi"),
                 # Routes are AlertmanagerConfigs of any namespace, and hold for all of them.
                 "alertmanagerConfigMatcherStrategy": {"type": "None"},
-            }
+            },
         },
         "kube-state-metrics": {"resources": _resources("20m", "128Mi")},
         # Looks at the node itself, so it runs with the other agents of nodes.
@@ -145,7 +154,7 @@ def grafana(args: MonitoringArgs) -> dict[str, Any]:
         "resources": _resources("50m", "256Mi"),
         "securityContext": {"runAsNonRoot": True, "runAsUser": 472, "fsGroup": 472, "seccompProfile": SECCOMP},
         "additionalDataSources": sources,
-        "sidecar": {"dashboards": {"enabled": True, "searchNamespace": "ALL", "label": "grafana_dashboard"}},
+        "sidecar": {"dashboards": {"enabled": True, "searchNamespace": "ALL", "label": LABEL}},
         "grafana.ini": {
             "server": {"root_url": root, "serve_from_sub_path": True},
             "users": {"allow_sign_up": False},

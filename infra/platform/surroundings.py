@@ -81,9 +81,10 @@ class Surroundings:
         edge: none: a plain Service of type LoadBalancer (Kind).
         roles: IRSA: ``<namespace>/<service account>`` to the ARN of its IAM role; empty off AWS. The platform looks for
             ``external-secrets/external-secrets``, ``kube-system/aws-load-balancer-controller``,
-            ``kube-system/cluster-autoscaler``, ``mlflow/mlflow``, ``observability/loki``, ``kubeflow/pipeline-runner``
-            (steps of training) and ``kubeflow/ml-pipeline`` (the API), which both write under ``<data_url>/pipelines``,
-            and ``serving/<app>``.
+            ``kube-system/cluster-autoscaler``, ``mlflow/mlflow``, ``observability/loki``,
+            ``observability/alertmanager`` (publishes on ``topic_arn``), ``kubeflow/pipeline-runner`` (steps of
+            training) and ``kubeflow/ml-pipeline`` (the API), which both write under ``<data_url>/pipelines``, and
+            ``serving/<app>``.
         gpu: whether there are GPU nodes (device plugin, DCGM).
         gpu_sharing: how pods share a GPU.
         replicas: of the platform's own stateless parts: 1, or 2 and more where it must survive a node.
@@ -92,6 +93,7 @@ class Surroundings:
         port: where clients reach the gateway over TLS.
         published: what puts the apps' artefacts at ``models_url``; apps start after it.
         avoid_spot: whether what has state keeps off spot nodes; not where there are no others.
+        topic_arn: SNS topic whose subscribers hear of alerts; none: nobody does.
         kubeconfig: its path, for commands on this machine; the platform needs it where it runs an object store.
     """
 
@@ -115,6 +117,7 @@ class Surroundings:
     published: Resource | None = None
     kubeconfig: Input[str] | None = None
     avoid_spot: bool = False
+    topic_arn: Input[str] | None = None
 
     @property
     def url(self) -> Output[str]:

@@ -191,6 +191,19 @@ def test_secrets_reach_the_cluster_through_one_account_that_reads_just_them() ->
     assert '"*"' not in may
 
 
+def test_alerts_reach_the_people_who_hear_of_costs_and_alertmanager_may_do_nothing_else() -> None:
+    cloud = whole_as_written("prod")
+    [notices] = cloud.all("kubernetes:monitoring.coreos.com/v1alpha1:AlertmanagerConfig")
+    [receiver] = notices["spec"]["receivers"]
+    topic = receiver["snsConfigs"][0]["topicARN"]
+    assert {each["topic"] for each in cloud.all("aws:sns/topicSubscription:TopicSubscription")} == {topic}
+    may = json.loads(policy(cloud, "modelserve-prod-alertmanager"))["Statement"]
+    assert [(each["Action"], each["Resource"]) for each in may] == [
+        (["sns:Publish"], [topic]),
+        (["kms:Decrypt", "kms:GenerateDataKey"], [cloud.only("aws:sns/topic:Topic")["kmsMasterKeyId"]]),
+    ]
+
+
 @pytest.mark.parametrize("stack", ["stage", "prod"])
 def test_the_outputs_say_where_the_apps_answer_and_no_secret(monkeypatch: pytest.MonkeyPatch, stack: str) -> None:
     exported = told(monkeypatch, stack)

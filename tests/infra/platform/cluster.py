@@ -58,6 +58,7 @@ PROD = Surroundings(
             "kube-system/cluster-autoscaler",
             "mlflow/mlflow",
             "observability/loki",
+            "observability/alertmanager",
             "kubeflow/pipeline-runner",
             "serving/classifier",
         )
@@ -67,6 +68,7 @@ PROD = Surroundings(
     replicas=2,
     images={},
     cluster="modelserve-prod",
+    topic_arn="arn:aws:sns:eu-central-1:123456789012:notices",
 )
 
 
