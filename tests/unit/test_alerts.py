@@ -1,7 +1,6 @@
-"""Alerting rules: each is taken by Prometheus' own tool, and each has a test that fires it."""
+"""Alerting rules: each is taken by Prometheus' own tool, has a test that fires it, and a line in the manual."""
 
-import os
-import subprocess
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +8,13 @@ import pytest
 import yaml
 
 from infra.settings import CHECKOUT
-from toolchain import environment
+from tests.monitoring import ALERTS, MONITORING, promtool, rules
 
-MONITORING = CHECKOUT / "monitoring"
 TESTS = sorted((MONITORING / "tests").glob("*.yaml"))
 
 
-def promtool(*arguments: str | Path) -> str:
-    """What promtool says; fails where it finds something wrong."""
-    told = {**os.environ, **environment.variables(os.environ)}
-    ran = subprocess.run(["promtool", *map(str, arguments)], env=told, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
-
-
-def alerts(file: Path) -> set[str]:
-    told: dict[str, Any] = yaml.safe_load(file.read_text())
-    return {rule["alert"] for group in told["groups"] for rule in group["rules"] if "alert" in rule}
+def alerts(file: Path) -> dict[str, dict[str, Any]]:
+    return {rule["alert"]: rule for rule in rules(file) if "alert" in rule}
 
 
 def seen(file: Path) -> dict[str, str]:
@@ -40,7 +29,7 @@ def seen(file: Path) -> dict[str, str]:
 
 
 def test_prometheus_takes_all_of_them() -> None:
-    assert "SUCCESS" in promtool("check", "rules", *sorted((MONITORING / "alerts").glob("*.yaml")))
+    assert "SUCCESS" in promtool("check", "rules", *ALERTS)
 
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
@@ -48,8 +37,26 @@ def test_they_fire_when_their_tests_say_so(file: Path) -> None:
     assert "SUCCESS" in promtool("test", "rules", file)
 
 
-@pytest.mark.parametrize("file", sorted((MONITORING / "alerts").glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", ALERTS, ids=lambda file: file.stem)
 def test_every_alert_has_a_test_in_which_it_does_not_fire_then_fires_then_ends(file: Path) -> None:
     looks = seen(MONITORING / "tests" / file.name)
-    assert alerts(file) == looks.keys()
+    assert alerts(file).keys() == looks.keys()
     assert [name for name, look in looks.items() if "010" not in look] == []
+
+
+@pytest.mark.parametrize("file", ALERTS, ids=lambda file: file.stem)
+def test_every_alert_says_what_it_is_how_bad_and_what_to_do(file: Path) -> None:
+    for name, rule in alerts(file).items():
+        assert rule["annotations"].keys() == {"summary", "description"}, name
+        # A severity may be told by what it is about.
+        words = set(re.findall(r"info|warning|critical", rule["labels"]["severity"]))
+        assert words, name
+
+
+def test_the_manual_has_each_alert_with_its_severity() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\w, ]+) \|", (CHECKOUT / "docs" / "alerts.md").read_text(), re.MULTILINE)
+    told = {name: set(re.findall(r"info|warning|critical", severity)) for name, severity in rows}
+    made = {name: rule for file in ALERTS for name, rule in alerts(file).items()}
+    assert told == {
+        name: set(re.findall(r"info|warning|critical", rule["labels"]["severity"])) for name, rule in made.items()
+    }
