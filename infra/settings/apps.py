@@ -1,6 +1,7 @@
 """The apps of a stack: what their ``app.yaml`` says, with what the stack overrides."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,8 +14,11 @@ from infra.settings.stack import CHECKOUT, Settings
 from infra.settings.tree import PROJECT, Tree, has, merge
 from infra.validation import SettingsError
 
-RESERVED = ("stable", "canary", "internal", "database")
-"""What targets call the parts of an app: ``<app>-<part>``."""
+REVISIONS = ("stable", "canary")
+"""What targets call the versions of an app: ``<app>-<role>``, and their parts ``<app>-<role>-…``, pods among them."""
+
+PARTS = (*REVISIONS, "internal", "database")
+"""The same, and its route for other apps and the Secret of its database, which have no parts."""
 
 
 def serving_specs(settings: Settings, stack: str, folder: Path = CHECKOUT / "apps") -> list[ServingSpec]:
@@ -41,15 +45,15 @@ def serving_specs(settings: Settings, stack: str, folder: Path = CHECKOUT / "app
 
 
 def _check_names(specs: Sequence[ServingSpec]) -> None:
-    names = {spec.name for spec in specs}
-    for name in sorted(names):
-        for part in RESERVED:
-            other = name.partition(f"-{part}")[0]
-            if f"-{part}" in name and other in names:
-                raise SettingsError(
-                    f"apps/{name}/app.yaml: name is {name}, which is what {other}'s own parts are called.\n"
-                    f"  Rename the app and its folder, to a name without -{part}."
-                )
+    names = [spec.name for spec in specs]
+    for name, other in product(names, names):
+        part = name.removeprefix(f"{other}-")
+        if part != name and (part in PARTS or part.split("-")[0] in REVISIONS):
+            raise SettingsError(
+                f"apps/{name}/app.yaml: name is {name}, which is what {other}'s own parts are called.\n"
+                f"  Rename the app and its folder; {', '.join(f'{other}-{taken}' for taken in PARTS)} are taken, and "
+                f"what begins with {' or '.join(f'{other}-{role}-' for role in REVISIONS)}."
+            )
 
 
 def _check_needs(specs: Sequence[ServingSpec], stack: str) -> None:

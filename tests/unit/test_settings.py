@@ -188,10 +188,13 @@ def test_an_app_is_not_called_as_a_part_of_another(apps: Path, part: str) -> Non
     assert f"apps/echo-{part}/app.yaml: name is echo-{part}, which is what echo's own parts are called" in said
 
 
-def test_an_app_may_be_called_as_a_part_of_none(apps: Path) -> None:
-    (apps / "new-canary").mkdir()
-    (apps / "new-canary" / "app.yaml").write_text("name: new-canary\nsummary: Echoes.\ncommand: [x]\n")
-    assert [spec.name for spec in serving_specs(parse(LOCAL, "local"), "local", apps)] == ["echo", "new-canary"]
+@pytest.mark.parametrize(
+    "name", ["echo-internals", "echo-stables", "echo-database-2", "echo-new-canary", "other-canary", "echoes-stable"]
+)
+def test_an_app_may_be_called_nearly_as_a_part_of_another(apps: Path, name: str) -> None:
+    (apps / name).mkdir()
+    (apps / name / "app.yaml").write_text(f"name: {name}\nsummary: Echoes.\ncommand: [x]\n")
+    assert {spec.name for spec in serving_specs(parse(LOCAL, "local"), "local", apps)} == {"echo", name}
 
 
 def test_an_app_cannot_be_told_where_another_is_in_place_of_the_platform(apps: Path) -> None:
