@@ -16,7 +16,8 @@ def rules(namespace: str) -> list[Manifest]:
             "apiVersion": "monitoring.coreos.com/v1",
             "kind": "PrometheusRule",
             "metadata": {"name": file.stem, "namespace": namespace},
-            "spec": yaml.safe_load(file.read_text(encoding="utf-8")),
+            # The parser in C, as every preview reads them.
+            "spec": yaml.load(file.read_bytes(), yaml.CSafeLoader),
         }
         for file in sorted(FOLDER.glob("*.yaml"))
     ]
