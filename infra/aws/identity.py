@@ -1,5 +1,6 @@
 """What a pod may do in AWS: a role that one service account, and no other, may take (IRSA)."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,9 @@ import pulumi
 from pulumi_aws import iam
 
 from infra.aws.policy import Statement, document
+
+# IAM's limit of 64, less the hyphen and seven signs by which Pulumi makes a name unique.
+LONGEST_NAME = 56
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Identity(pulumi.ComponentResource):
             conditions={"StringEquals": claims},
         )
 
-        role = iam.Role(name, assume_role_policy=document(trust), opts=child)
+        role = iam.Role(_within(name), assume_role_policy=document(trust), opts=child)
         grants: list[pulumi.CustomResource] = [
             iam.RolePolicyAttachment(
                 f"{name}-{policy.rpartition('/')[2]}",
@@ -70,3 +74,11 @@ class Identity(pulumi.ComponentResource):
         # Whoever takes the role finds its grants in place, and keeps them until it is gone.
         self.role_arn = pulumi.Output.all(role.arn, *(grant.id for grant in grants)).apply(lambda known: str(known[0]))
         self.register_outputs({"role_arn": self.role_arn})
+
+
+def _within(name: str) -> str:
+    """A name that IAM takes: of one that is too long the first part, and a digest of the whole."""
+    if len(name) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: LONGEST_NAME - 1 - len(digest)]}-{digest}"

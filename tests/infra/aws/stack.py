@@ -17,26 +17,27 @@ from tests.infra.aws.cloud import Cloud
 Inputs = dict[tuple[str, str], dict[str, Any]]
 
 
-def written(stack: str, changes: dict[str, Any]) -> Settings:
+def written(stack: str, changes: dict[str, Any], name: str | None = None) -> Settings:
     config = yaml.safe_load((CHECKOUT / f"Pulumi.{stack}.yaml").read_text())["config"]
     told = merge(config["modelserve:aws"], changes)
-    return parse({"modelserve:target": "aws", "modelserve:aws": json.dumps(told)}, stack)
+    return parse({"modelserve:target": "aws", "modelserve:aws": json.dumps(told)}, name or stack)
 
 
-def program(stack: str, changes: dict[str, Any] | None = None) -> Cloud:
+def program(stack: str, changes: dict[str, Any] | None = None, name: str | None = None) -> Cloud:
     """What AWS is asked for, the cluster left empty."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cluster, "deploy", lambda *_: {})
-        return whole(stack, changes)
+        return whole(stack, changes, name)
 
 
-def whole(stack: str, changes: dict[str, Any] | None = None) -> Cloud:
-    cloud = Cloud(stack)
-    settings = written(stack, changes or {})
+def whole(stack: str, changes: dict[str, Any] | None = None, name: str | None = None) -> Cloud:
+    """Everything; ``name`` is another stack's, whose file is a copy of this one's."""
+    cloud = Cloud(name or stack)
+    settings = written(stack, changes or {}, name)
     with pytest.MonkeyPatch.context() as patch:
         # Reading the whole checkout for the image's tag is another test's business.
         patch.setattr(BuildContext, "digest", lambda *_: "0" * 64)
-        cloud.run(lambda: aws.deploy(settings, serving_specs(settings, stack)))
+        cloud.run(lambda: aws.deploy(settings, serving_specs(settings, name or stack)))
     return cloud
 
 

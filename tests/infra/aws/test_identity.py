@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import pulumi
 import pytest
 
 from infra.aws import grants
@@ -34,6 +35,17 @@ def test_one_service_account_of_one_namespace_takes_the_role() -> None:
             "oidc.example/id/1:aud": "sts.amazonaws.com",
         }
     }
+
+
+def test_roles_with_names_too_long_for_aws_are_cut_and_stay_apart() -> None:
+    cloud = Cloud()
+    args = IdentityArgs("arn:oidc", "oidc.example/id/1", "serving", "images")
+    long = [f"modelserve-prod-serving-{'x' * 39}{end}" for end in "ab"]
+    cloud.run(lambda: pulumi.Output.all(*(Identity(name, args).role_arn for name in (*long, "images"))))
+    called = [name for typ, name, _ in cloud.resources if typ == "aws:iam/role:Role"]
+    assert len(set(called)) == len(called) == 3
+    assert "images" in called
+    assert max(map(len, called)) <= 56
 
 
 @pytest.mark.parametrize(("namespace", "account"), [("*", "images"), ("serving", "*"), ("", "images")])
