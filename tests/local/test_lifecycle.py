@@ -120,9 +120,16 @@ def test_a_wrong_setting_stops_before_anything_is_made(bare: Platform) -> None:
     bare.configure("gateway.prot", 8081)
     told = bare.pulumi("up", "--yes", "--skip-preview", "--stack", "local", check=False)
     assert told.returncode != 0
-    assert "modelserve:gateway.prot is not a setting" in told.stdout
+    assert "modelserve:gateway.prot is not a setting; its value is '8081'" in told.stdout
     assert "Traceback" not in told.stdout
     assert bare.processes() == []
+
+
+def test_a_wrong_setting_that_is_a_secret_is_not_told(bare: Platform) -> None:
+    bare.pulumi("config", "set", "--stack", "local", "--secret", "modelserve:gateway.prot", "hunter2")
+    told = bare.pulumi("up", "--yes", "--skip-preview", "--stack", "local", check=False)
+    assert "modelserve:gateway.prot is not a setting; its value is '[secret]'" in told.stdout
+    assert "hunter2" not in told.stdout + told.stderr
 
 
 def test_a_corrupt_artefact_stops_its_app_and_is_named(bare: Platform) -> None:

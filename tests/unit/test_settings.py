@@ -46,8 +46,24 @@ def test_keys_of_other_programs_are_left_alone() -> None:
 
 def test_an_unknown_key_is_named_with_the_nearest_right_one() -> None:
     said = refusal({"modelserve:gateway.prot": "8081"})
-    assert "Pulumi.local.yaml: modelserve:gateway.prot is not a setting" in said
+    assert "Pulumi.local.yaml: modelserve:gateway.prot is not a setting; its value is '8081'." in said
     assert "Did you mean port?" in said
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("gateway.password", "hunter2"),
+        ("gateway.apiKey", "hunter2"),
+        ("secrets.gateway", "hunter2"),
+        ("gatewy", '{"auth": "hunter2"}'),
+        ("gateway.prot", '{"secure": "hunter2"}'),
+    ],
+)
+def test_the_value_of_an_unknown_key_is_not_told_where_it_may_be_a_secret(key: str, value: str) -> None:
+    said = refusal({f"modelserve:{key}": value})
+    assert "is not a setting." in said
+    assert "hunter2" not in said
 
 
 def test_a_key_like_no_other_is_answered_with_all_that_are_allowed() -> None:
