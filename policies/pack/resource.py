@@ -168,4 +168,7 @@ def judged(args: ResourceValidationArgs) -> Resource:
 def of_stack(made: PolicyResource) -> Resource:
     """A resource among those of its stack."""
     leads_to = {prop: frozenset(one.urn for one in needed) for prop, needed in made.property_dependencies.items()}
-    return Resource(made.resource_type, made.name, made.urn, known(made.props), made.opts.protect, leads_to=leads_to)
+    provider = known(made.provider.props) if made.provider else {}
+    return Resource(
+        made.resource_type, made.name, made.urn, known(made.props), made.opts.protect, provider, leads_to=leads_to
+    )

@@ -107,8 +107,7 @@ def defaults(policy: Policy) -> dict[str, Any]:
 
 def arguments(one: Made, config: Mapping[str, Any], keep_secrets: bool = False) -> ResourceValidationArgs:
     props = unknown_checking_proxy(deserialize_properties(dict(one.props), keep_secrets))
-    provider = PolicyProviderResource("pulumi:providers:aws", one.provider, "urn", "default")
-    return ResourceValidationArgs(one.type, props, one.urn, one.name, _options(one), provider, config)
+    return ResourceValidationArgs(one.type, props, one.urn, one.name, _options(one), _provider(one), config)
 
 
 def _ask(policy: ResourceValidationPolicy, args: ResourceValidationArgs, report: Callable[[str], None]) -> bool:
@@ -127,7 +126,7 @@ def _stack(resources: tuple[Made, ...]) -> list[PolicyResource]:
             one.urn,
             one.name,
             _options(one),
-            None,
+            _provider(one),
             None,
             [],
             {},
@@ -144,3 +143,7 @@ def _stack(resources: tuple[Made, ...]) -> list[PolicyResource]:
 
 def _options(one: Made) -> PolicyResourceOptions:
     return PolicyResourceOptions(one.protect, [], None, [], PolicyCustomTimeouts(0, 0, 0), [])
+
+
+def _provider(one: Made) -> PolicyProviderResource:
+    return PolicyProviderResource("pulumi:providers:aws", unknown_checking_proxy(dict(one.provider)), "urn", "default")

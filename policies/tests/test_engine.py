@@ -181,3 +181,16 @@ def test_a_pod_as_root_is_refused_outside_the_system_alone(project: Project) -> 
     assert "container app may run as root" in said
     goes_on, said = project.preview({"driver": daemon("kube-system")})
     assert goes_on, said
+
+
+def test_a_node_that_nobody_can_pay_is_refused_with_what_it_costs_where_it_is(project: Project) -> None:
+    project.pulumi("config", "set", "aws:region", "eu-central-1", "--stack", "prod")
+    node = {"instanceTypes": ["g5.48xlarge"], "scalingConfig": {"desiredSize": 1}}
+    budget = {"limitAmount": "2500", "limitUnit": "USD", "notifications": [{"threshold": 80}]}
+    resources = {
+        "nodes": ("aws:eks/nodeGroup:NodeGroup", node, False),
+        "budget": ("aws:budgets/budget:Budget", budget, False),
+    }
+    goes_on, said = project.preview(resources)
+    assert not goes_on
+    assert "14869 USD a month at prices of 2025-04-24, above 2500 USD: 1 × g5.48xlarge 14869" in said
