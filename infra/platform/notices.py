@@ -16,7 +16,7 @@ SUBJECT = "{{ .Status | toUpper }}: {{ .CommonLabels.alertname }} {{ .CommonLabe
 MESSAGE = """\
 {{ range .Alerts }}{{ .Status | toUpper }} ({{ .Labels.severity }}): {{ .Annotations.summary }}
 {{ .Annotations.description }}
-since {{ .StartsAt }}
+since {{ .StartsAt.UTC.Format "2006-01-02 15:04 MST" }}
 
 {{ end }}"""
 
