@@ -18,8 +18,8 @@ def test_the_canary_gets_its_share(gateway: Gateway, upstream: Make) -> None:
     gateway.lead_to(app(upstream(), canary=upstream(), weight=10))
     got = answers(f"{gateway.url}/echo/", 20_000)
     share = got.revisions["echo@1.1.0"] / got.count
-    # Five standard deviations of 20,000 draws are 1.06 points.
-    assert share == pytest.approx(0.1, abs=0.0106)
+    # Of 20,000 draws a point is 4.7 standard deviations: right shares fail this once in 400,000 runs.
+    assert share == pytest.approx(0.1, abs=0.01)
 
 
 def test_a_canary_without_a_share_answers_nobody(gateway: Gateway, upstream: Make) -> None:
