@@ -30,7 +30,6 @@ rule has a level, or settings with an `enforcementLevel` that is mandatory where
 
 What is not known yet during a preview counts for nobody and against nobody: rules about one resource look again right
 before it is made, rules about the whole stack after everything is.
-
 """
 
 PRICES = """
