@@ -18,6 +18,7 @@ from apps.runtime.settings import Settings as RuntimeSettings
 from apps.runtime.settings import SettingsError
 from apps.runtime.transformer import TransformedModel
 from models.artefact import Artefact, Tensor
+from models.bert.embedding import Embedding
 from models.minilm.text import Pieces, WordPieces
 from models.sentiment.network import parts, weighed
 
@@ -38,6 +39,7 @@ class SentimentTransformer(MostLikely):
     def __init__(self, artefact: Artefact, folder: Path) -> None:
         super().__init__(artefact.classes(folder))
         self._pieces = WordPieces.load(folder / artefact.preprocess["tokenizer"])
+        self._embedding = Embedding.of(artefact, folder)
         (self._output,) = (tensor.name for tensor in artefact.signature.outputs)
 
     def decode(self, value: object) -> Pieces:
@@ -55,7 +57,7 @@ class SentimentTransformer(MostLikely):
 
     def statistics(self, instance: Pieces) -> dict[str, float]:
         """What the text is like."""
-        return texts.statistics(instance)
+        return texts.statistics(instance, self._embedding)
 
 
 def create(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> App:

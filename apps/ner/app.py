@@ -18,6 +18,7 @@ from apps.runtime.handler import Finding, NoParameters
 from apps.runtime.model import ServedModel
 from apps.runtime.settings import Settings
 from models.artefact import Artefact, Tensor
+from models.bert.embedding import Embedding
 from models.minilm.text import Pieces, WordPieces
 from models.ner import LABELS
 from models.ner.network import Named, logits, named
@@ -56,6 +57,7 @@ class NamesHandler:
         if tuple(labels) != LABELS:
             raise ValueError(f"{folder} has the labels {', '.join(labels)}; it must have {', '.join(LABELS)}")
         self._pieces = WordPieces.load(folder / artefact.preprocess["tokenizer"])
+        self._embedding = Embedding.of(artefact, folder)
         self._inputs = [tensor.name for tensor in artefact.signature.inputs]
         self._session = session
 
@@ -85,7 +87,7 @@ class NamesHandler:
 
     def statistics(self, instance: Split) -> dict[str, float]:
         """What the text is like."""
-        return texts.statistics(instance.pieces)
+        return texts.statistics(instance.pieces, self._embedding)
 
     def findings(self, result: list[Named]) -> list[Finding]:
         """The names by their places, without their words."""

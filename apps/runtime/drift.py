@@ -106,7 +106,7 @@ class Reference(BaseModel):
 
 def digest_of(artefact: Artefact) -> str:
     """SHA-256 of each file of weights."""
-    weights = {name: file.sha256 for name, file in artefact.files.items() if name.endswith((".onnx", ".safetensors"))}
+    weights = {name: file.sha256 for name, file in artefact.files.items() if name.endswith(f".{artefact.format}")}
     return "+".join(weights[name] for name in sorted(weights))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from apps.runtime.problems import Problem
+from models.bert.embedding import Embedding
 from models.minilm.text import Pieces
 
 MAX_CHARACTERS = 20_000
@@ -37,16 +38,16 @@ def content(value: object) -> str:
     return value
 
 
-def statistics(pieces: Pieces) -> dict[str, float]:
+def statistics(pieces: Pieces, embedding: Embedding | None = None) -> dict[str, float]:
     """What a text is like.
 
     Returns:
         ``length`` in word pieces; ``pieces_per_word``, which rises with words that the vocabulary lacks, as another
         language's; ``rarity``, the mean of the logarithm (base 2) of its pieces' numbers in the vocabulary, which
-        counts characters first, then words by how frequent they are.
+        counts characters first, then words by how frequent they are; ``embedding_1`` and on where the model has one.
     """
     count = len(pieces.ids)
-    return {
+    return (embedding.statistics(pieces.ids) if embedding else {}) | {
         "length": float(count),
         "pieces_per_word": count / max(len(set(pieces.words)), 1),
         "rarity": float(np.log2(pieces.ids + 1).mean()) if count else 0.0,

@@ -17,6 +17,7 @@ from apps.runtime.labels import MostLikely
 from apps.runtime.model import ServedModel
 from apps.runtime.settings import Settings
 from models.artefact import Artefact, Tensor
+from models.bert.embedding import Embedding
 from models.minilm.text import Pieces, WordPieces
 from models.sentiment.network import probabilities
 
@@ -48,6 +49,7 @@ class SentimentHandler(MostLikely):
     def __init__(self, artefact: Artefact, folder: Path, session: Session) -> None:
         super().__init__(artefact.classes(folder))
         self._pieces = WordPieces.load(folder / artefact.preprocess["tokenizer"])
+        self._embedding = Embedding.of(artefact, folder)
         self._inputs = [tensor.name for tensor in artefact.signature.inputs]
         self._session = session
 
@@ -63,7 +65,7 @@ class SentimentHandler(MostLikely):
 
     def statistics(self, instance: Pieces) -> dict[str, float]:
         """What the text is like."""
-        return texts.statistics(instance)
+        return texts.statistics(instance, self._embedding)
 
     def example(self) -> Pieces:
         """A text that fills a window."""

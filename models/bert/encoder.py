@@ -6,7 +6,7 @@ import numpy as np
 
 from models.artefact import Tensor
 from models.graph import Graph
-from models.weights import Source
+from models.weights import Source, Weights
 
 EPSILON = 1e-12
 """Of every layer normalisation, in both."""
@@ -77,6 +77,11 @@ DISTILBERT = Names(
     inner_norm="output_layer_norm",
     types=False,
 )
+
+
+def embeddings(weights: Source, names: Names, size: Size) -> Weights:
+    """Of the word pieces, (vocabulary, width)."""
+    return weights(f"{names.embeddings}.word_embeddings.weight", (size.vocabulary, size.width))
 
 
 class Encoder:

@@ -9,6 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from models.artefact import Artefact, Signature
+from models.bert import embedding
 from models.minilm.text import WordPieces
 
 Logits = Callable[[Mapping[str, NDArray[Any]]], NDArray[np.float32]]
@@ -23,6 +24,7 @@ def write(
     measure: Callable[[Logits, WordPieces], Mapping[str, float]],
     *,
     tokenizer: bytes,
+    embeddings: NDArray[np.float32],
     license: str,
     provenance: str,
 ) -> Artefact:
@@ -35,6 +37,7 @@ def write(
         signature: inputs and outputs of the graph.
         measure: the metrics, from the graph and the tokenizer.
         tokenizer: ``tokenizer.json``.
+        embeddings: of its word pieces, (vocabulary, width).
         license: of the weights.
         provenance: where the weights come from and what they learned from.
 
@@ -49,13 +52,18 @@ def write(
 
     return Artefact.write(
         folder,
-        {"model.onnx": graph, "tokenizer.json": tokenizer, "labels.txt": ("\n".join(labels) + "\n").encode()},
+        {
+            "model.onnx": graph,
+            "tokenizer.json": tokenizer,
+            "labels.txt": ("\n".join(labels) + "\n").encode(),
+            embedding.FILE: embedding.directions(embeddings),
+        },
         format="onnx",
         license=license,
         provenance=provenance,
         made_by="python -m models.fetch",
         signature=signature,
-        preprocess={"tokenizer": "tokenizer.json"},
+        preprocess={"tokenizer": "tokenizer.json", "embedding": embedding.FILE},
         labels="labels.txt",
         metrics=dict(measure(logits, WordPieces.of(tokenizer))),
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from models.artefact import Artefact, Signature, Tensor
 from models.bert import export, vocabulary
-from models.bert.encoder import BERT, Encoder, Size
+from models.bert.encoder import BERT, Encoder, Size, embeddings
 from models.bert_ner import NAME, PUBLISHED
 from models.ner import LABELS
 from models.ner.export import measure
@@ -39,8 +39,9 @@ def make(folder: Path, files: Path, source: str) -> Artefact:
         WeightsError: a file is not what was published.
         ArtefactError: the folder exists already.
     """
-    weights, words = (files / name for name in PUBLISHED.files)
-    graph, signature = network(published(weights, "BERT NER"))
+    file, words = (files / name for name in PUBLISHED.files)
+    weights = published(file, "BERT NER")
+    graph, signature = network(weights)
     return export.write(
         folder,
         graph,
@@ -48,6 +49,7 @@ def make(folder: Path, files: Path, source: str) -> Artefact:
         signature,
         measure,
         tokenizer=vocabulary.tokenizer(words, lowercase=False),
+        embeddings=embeddings(weights, BERT, BASE),
         license="MIT",
         provenance=f"{source}, fine-tuned on CoNLL-2003",
     )

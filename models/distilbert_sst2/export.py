@@ -6,7 +6,7 @@ import numpy as np
 
 from models.artefact import Artefact, Signature, Tensor
 from models.bert import export, vocabulary
-from models.bert.encoder import DISTILBERT, Encoder, Size
+from models.bert.encoder import DISTILBERT, Encoder, Size, embeddings
 from models.distilbert_sst2 import NAME, PUBLISHED
 from models.sentiment import LABELS
 from models.sentiment.export import measure
@@ -43,8 +43,9 @@ def make(folder: Path, files: Path, source: str) -> Artefact:
         WeightsError: a file is not what was published.
         ArtefactError: the folder exists already.
     """
-    weights, words = (files / name for name in PUBLISHED.files)
-    graph, signature = network(published(weights, "DistilBERT"))
+    file, words = (files / name for name in PUBLISHED.files)
+    weights = published(file, "DistilBERT")
+    graph, signature = network(weights)
     return export.write(
         folder,
         graph,
@@ -52,6 +53,7 @@ def make(folder: Path, files: Path, source: str) -> Artefact:
         signature,
         measure,
         tokenizer=vocabulary.tokenizer(words, lowercase=True),
+        embeddings=embeddings(weights, DISTILBERT, BASE),
         license="Apache-2.0",
         provenance=f"{source}, fine-tuned on SST-2",
     )

@@ -75,6 +75,11 @@ class Encoder:
         self._constants = {tensor.name: tensor for tensor in self.model.graph.initializer}
         self._made = {output: node for node in self.model.graph.node for output in node.output}
 
+    def embeddings(self) -> NDArray[np.float32]:
+        """Of the word pieces, (vocabulary, width)."""
+        table = "inner.embeddings.word_embeddings.weight"
+        return self._constant(f"{table}_q").astype(np.float32) * self._constant(f"{table}_scale")
+
     def layer(self, number: int) -> dict[str, NDArray[np.float32]]:
         """The weights of a layer, matrices as (in, out)."""
         at = f"inner.encoder.layer.{number}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from models.artefact import Artefact, Signature, Tensor
 from models.bert import export
 from models.bert.export import Logits
-from models.minilm.encoder import PROVENANCE, published
+from models.minilm.encoder import PROVENANCE, Encoder, published
 from models.minilm.text import WordPieces
 
 INPUTS = tuple(
@@ -45,6 +45,7 @@ def write(
         signature,
         measure,
         tokenizer=published("tokenizer.json"),
+        embeddings=Encoder().embeddings(),
         license="Apache-2.0",
         provenance=f"{PROVENANCE}, with adapters and a head trained on {trained_on}",
     )

@@ -44,7 +44,7 @@ def network() -> bytes:
 
 
 def make(folder: Path) -> Artefact:
-    """The artefact in ``<store>/minilm_ner/1.0.0/``, measured on the held-out sentences.
+    """The artefact in ``<store>/minilm_ner/1.1.0/``, measured on the held-out sentences.
 
     Raises:
         EncoderError: the installed encoder is not the published one.

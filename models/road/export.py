@@ -3,6 +3,7 @@
 # pyright: reportMissingImports=false
 # torch is in the group that trains; what serves and tests has none.
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,11 @@ def evaluate(config: Config, pictures: Path, run: Path, out: Path) -> dict[str, 
     (out / METRICS).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     (out / LOSSES).write_text(json.dumps(losses) + "\n", encoding="utf-8")
     return found
+
+
+def digest(config: Config, evaluated: Path) -> str:
+    """SHA-256 of the graph that `evaluate` wrote, and of what it was told."""
+    return hashlib.sha256((evaluated / GRAPH).read_bytes() + config.model_dump_json().encode()).hexdigest()
 
 
 def write(config: Config, evaluated: Path, folder: Path, provenance: str) -> Artefact:

@@ -70,16 +70,14 @@ class Places:
             self._open(self.source_bucket).put(self.source_object, file)
         return f"{url}/{self.source_object}"
 
-    def put_artefact(self, folder: Path) -> str:
-        """Put an artefact into the bucket of models, where it is once and for all; its URL.
+    def put_artefact(self, folder: Path) -> None:
+        """Put an artefact into the bucket of models, where it is once and for all.
 
         Raises:
             StoreError: the store cannot be written.
             ArtefactError: the artefact is broken, or another one is there under its version.
         """
-        url = self._url(self.model_bucket)
-        publish(folder, self._open(self.model_bucket), url)
-        return f"{url}/{folder.parent.name}/{folder.name}"
+        publish(folder, self._open(self.model_bucket), self._url(self.model_bucket))
 
     def _url(self, bucket: str) -> str:
         return f"{(self.endpoint or 's3:/').rstrip('/')}/{bucket}"

@@ -68,6 +68,7 @@ def local(given: argparse.Namespace) -> int:
     name, run, evaluated = given.destination_model_name, work / "run", work / "evaluated"
     steps.say(f"fetch {given.source_data_object}")
     file = steps.fetch(where, work / "data.zip")
+    steps.check(given.mlflow)
     steps.train(config, file, run, steps.say)
     metrics = steps.evaluate(config, file, run, evaluated)
     steps.say(f"evaluated: {', '.join(f'{key} {value}' for key, value in metrics.items())}")

@@ -22,6 +22,8 @@ TOKEN = "RELOAD_TOKEN"  # noqa: S105 - name of a variable
 """Variable of the token that reloading takes, or with ``_FILE`` that of a file with it."""
 
 REGISTERED = "registered.json"
+CHECK_S = 10
+"""For a server that runs to say so."""
 RELOAD_S = 120
 """To fetch, verify and warm up a model."""
 
@@ -30,6 +32,21 @@ Tell = Callable[[str], None]
 
 class StepError(Exception):
     """A step that did not do what it is for; the message says why."""
+
+
+def check(tracking: str) -> None:
+    """See that the tracking server is there, before hours are spent on what it is to be told.
+
+    Raises:
+        StepError: it does not answer.
+    """
+    try:
+        httpx.get(f"{tracking.rstrip('/')}/health", timeout=CHECK_S)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        reason = error or type(error).__name__
+        raise StepError(
+            f"MLflow does not answer at {tracking}: {reason}.\n  Start it, or give another --mlflow."
+        ) from None
 
 
 def fetch(where: Places, file: Path) -> Path:
@@ -65,7 +82,7 @@ def evaluate(config: Config, file: Path, run: Path, out: Path) -> dict[str, floa
 
 
 def register(config: Config, evaluated: Path, out: Path, *, tracking: str, model: str, where: Places) -> str:
-    """Log, register and upload what was evaluated; the artefact's version.
+    """Log, upload and register what was evaluated, once however often it is called; the artefact's version.
 
     Args:
         config: that it was trained with.
@@ -81,16 +98,19 @@ def register(config: Config, evaluated: Path, out: Path, *, tracking: str, model
     from models.road import export  # noqa: PLC0415
     from models.road.tracking import Tracking  # noqa: PLC0415
 
-    server = Tracking(tracking, model)
-    run = server.begin(config)
-    version = f"{config.version}+{run[:8]}"
-    folder = out / model / version
-    artefact = export.write(config, evaluated, folder, f"run {run} of {model}")
-    server.log(run, folder, artefact.metrics, export.told(evaluated / export.LOSSES))
-    number = server.register(run, folder)
-    url = where.put_artefact(folder)
-    found = {"version": version, "number": number, "run": run, "url": url}
-    (out / REGISTERED).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    server, made = Tracking(tracking, model), export.digest(config, evaluated)
+    if there := server.registered(made):
+        version, number = there
+    else:
+        run = server.begin(config)
+        version = f"{config.version}+{run[:8]}"
+        folder = out / model / version
+        artefact = export.write(config, evaluated, folder, f"run {run} of {model}")
+        server.log(run, folder, artefact.metrics, export.told(evaluated / export.LOSSES))
+        where.put_artefact(folder)
+        # Last: what is registered is whole, and who was killed before begins anew.
+        number = server.register(run, folder, made)
+    (out / REGISTERED).write_text(json.dumps({"version": version, "number": number}) + "\n", encoding="utf-8")
     return version
 
 

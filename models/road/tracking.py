@@ -20,6 +20,8 @@ from models.road.gate import refusal
 from models.store import StoreError
 
 ALIAS = "production"
+MADE_TAG = "made_from"
+"""Digest of what a version was made from: a run that is taken again finds what it registered."""
 
 
 class Tracking:
@@ -64,14 +66,20 @@ class Tracking:
             self._client.log_artifacts(run, str(folder), FOLDER)
             self._client.set_terminated(run)
 
-    def register(self, run: str, folder: Path) -> str:
-        """Register a run's artefact; the number of the registered version."""
+    def registered(self, made: str) -> tuple[str, str] | None:
+        """Version and number of what was made from the same, if it is registered."""
+        with _Asking(self._url):
+            found = self._client.search_model_versions(f"name='{self._model}' and tags.{MADE_TAG}='{made}'")
+            return (found[0].tags[VERSION_TAG], str(found[0].version)) if found else None
+
+    def register(self, run: str, folder: Path, made: str) -> str:
+        """Register a run's artefact, made from what has that digest; the number of the registered version."""
         digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
         with _Asking(self._url):
             if not self._client.search_registered_models(f"name='{self._model}'"):
                 self._client.create_registered_model(self._model)
             source = f"{self._client.get_run(run).info.artifact_uri}/{FOLDER}"
-            tags = {VERSION_TAG: folder.name, DIGEST_TAG: digest}
+            tags = {VERSION_TAG: folder.name, DIGEST_TAG: digest, MADE_TAG: made}
             return str(self._client.create_model_version(self._model, source, run, tags).version)
 
     def promote(self, number: str, config: Config) -> str | None:

@@ -172,6 +172,25 @@ def test_one_that_is_not_good_enough_is_registered_and_no_more(trained: list[str
     assert "reloaded" not in trained[0]
 
 
+def test_a_pipeline_that_is_run_again_registers_nothing_twice(trained: list[str], root: Path, tracking: str) -> None:
+    again = run(root, command(root, "whole", tracking))
+    assert again.returncode == 0, again.stderr
+    assert version(again.stdout) == version(trained[1])
+    query = {"filter": "name='road'"}
+    found = httpx.get(f"{tracking}/api/2.0/mlflow/model-versions/search", params=query).json()["model_versions"]
+    assert sorted(each["version"] for each in found) == ["1", "2"]
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_tracking_server_that_is_away_is_noticed_before_the_training(root: Path) -> None:
+    [port] = ports.choose(1, 15700, ())
+    (root / "early").mkdir()
+    done = run(root, command(root, "early", f"http://127.0.0.1:{port}"))
+    assert done.returncode == 1
+    assert f"MLflow does not answer at http://127.0.0.1:{port}" in done.stderr
+    assert not (root / "early" / "run").exists()
+
+
 def test_the_pipeline_of_kubeflow_has_the_same_steps_and_no_key(root: Path) -> None:
     file = root / "train-road.yaml"
     given = [

@@ -120,6 +120,7 @@ def random(network: object) -> Weights:
 def test_a_repository_of_distilbert_becomes_an_artefact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = publish(tmp_path / "files", random(distilbert.network))
     monkeypatch.setattr(distilbert.network, "__defaults__", (TINY,))
+    monkeypatch.setattr(distilbert, "BASE", TINY)
     monkeypatch.setattr("models.sentiment.export.holdout", lambda: (["good", "badly ."], ["POSITIVE", "NEGATIVE"]))
     made = distilbert.make(tmp_path / "distilbert_sst2" / "1.0.0", files, "a test")
     assert Artefact.load(tmp_path / "distilbert_sst2" / "1.0.0") == made
@@ -130,6 +131,7 @@ def test_a_repository_of_distilbert_becomes_an_artefact(tmp_path: Path, monkeypa
 def test_a_repository_of_bert_ner_becomes_an_artefact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = publish(tmp_path / "files", random(ner.network))
     monkeypatch.setattr(ner.network, "__defaults__", (TINY,))
+    monkeypatch.setattr(ner, "BASE", TINY)
     monkeypatch.setattr("models.ner.export.holdout", list)
     made = ner.make(tmp_path / "bert_ner" / "1.0.0", files, "a test")
     assert made.classes(tmp_path / "bert_ner" / "1.0.0")[3:5] == ["B-PER", "I-PER"]
