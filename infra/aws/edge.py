@@ -29,7 +29,7 @@ class EdgeArgs:
         cluster_security_group_id: group of the gateway's pods.
         web_acl_arn: the firewall.
         log_bucket: takes access logs under ``alb/``.
-        protected: refuses deletion of the load balancer, and leaves the certificate's proofs in the zone.
+        protected: refuses deletion of the load balancer.
         gateway_port: where the gateway's pods listen.
         health_port: where they answer ``health_path``; Istio's gateways do so beside their traffic.
         health_path: says whether a pod takes traffic.
@@ -190,9 +190,6 @@ class Edge(pulumi.ComponentResource):
             validation_method="DNS",
             opts=self._child,
         )
-        # All regions of an account prove the domain by the same record, and no certificate is renewed without it: one
-        # region that goes leaves it to the others.
-        stays = pulumi.ResourceOptions(parent=self, retain_on_delete=args.protected)
         proofs = [
             route53.Record(
                 f"{name}-proof-{i}",
@@ -201,8 +198,9 @@ class Edge(pulumi.ComponentResource):
                 type=certificate.domain_validation_options[i].resource_record_type,
                 records=[certificate.domain_validation_options[i].resource_record_value],
                 ttl=60,
+                # All regions of an account prove the domain by the same record.
                 allow_overwrite=True,
-                opts=stays,
+                opts=self._child,
             )
             for i in range(2)
         ]

@@ -66,6 +66,28 @@ def test_the_job_that_has_the_role_cannot_write_to_the_repository() -> None:
     assert workflow("preview")["jobs"]["preview"]["permissions"] == {"contents": "read", "id-token": "write"}
 
 
+def test_every_stack_is_previewed_with_a_role_and_without() -> None:
+    jobs = workflow("preview")["jobs"]
+    beside, alone = map(json.loads, re.findall(r"'(\[.*?\])'", jobs["plan"]["strategy"]["matrix"]["stack"]))
+    stacks = {file.suffixes[0][1:] for file in CHECKOUT.glob("Pulumi.*.yaml")}
+    assert set(alone) == stacks
+    assert {*beside, *jobs["preview"]["strategy"]["matrix"]["stack"]} == stacks
+
+
+def test_what_everybody_may_start_has_no_role_and_no_runner_of_ours() -> None:
+    plan = workflow("preview")["jobs"]["plan"]
+    assert plan["permissions"] == {"contents": "read"}
+    assert plan["runs-on"] == "ubuntu-24.04"
+    assert not any("aws-actions" in step.get("uses", "") for step in plan["steps"])
+
+
+def test_plans_of_all_stacks_fit_into_a_comment() -> None:
+    (comment,) = workflow("preview")["jobs"]["comment"]["steps"][1:]
+    (kept,) = re.findall(r"tail --bytes (\d+)", comment["run"])
+    stacks = len(list(CHECKOUT.glob("Pulumi.*.yaml")))
+    assert stacks * (int(kept) + 500) < 65536
+
+
 def test_prod_comes_after_stage_and_stage_after_the_checks() -> None:
     jobs = workflow("deploy")["jobs"]
     assert jobs["prod"]["needs"] == "stage"

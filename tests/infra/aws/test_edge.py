@@ -99,14 +99,6 @@ def test_who_calls_this_place_by_its_own_name_is_heard_as_a_caller_of_the_domain
     assert rule["actions"] == [{"type": "forward", "targetGroupArn": "arn:aws:made:::edge"}]
 
 
-@pytest.mark.parametrize("protected", [True, False])
-def test_the_proof_that_regions_share_outlives_a_protected_one(protected: bool) -> None:
-    cloud = edge(protected)[0]
-    kept = {name: options.retain_on_delete for (_, name), options in cloud.options.items() if "-proof-" in name}
-    assert kept == dict.fromkeys(("edge-proof-0", "edge-proof-1"), protected)
-    assert not cloud.options["aws:route53/record:Record", "edge"].retain_on_delete
-
-
 def test_clients_call_by_https() -> None:
     assert edge()[1] == "https://api.example.com"
 
