@@ -4,7 +4,7 @@ import errno
 import os
 import signal
 
-from toolchain import commands, environment
+from toolchain import commands, environment, places
 from toolchain.progress import ToolchainError, disk_full, say
 from toolchain.setup import ensure_training, setup
 
@@ -34,7 +34,8 @@ def _carry_out(arguments: list[str]) -> int:
         case ["env"]:
             print(environment.exports(os.environ))
         case ["setup"]:
-            setup()
+            if not setup():
+                say("Set up already: nothing was to do. Next: make up")
         case ["training"]:
             ensure_training()
         case ["lock"]:
@@ -42,6 +43,7 @@ def _carry_out(arguments: list[str]) -> int:
         case ["install", *names]:
             commands.install(names)
         case [command, stack] if command in STACK_COMMANDS:
+            _check_stack(stack)
             return STACK_COMMANDS[command](stack)
         case [command] if command in CHECKS:
             setup()
@@ -49,6 +51,14 @@ def _carry_out(arguments: list[str]) -> int:
         case _:
             raise ToolchainError(f"No such command: {' '.join(arguments)}\n  See: make help")
     return 0
+
+
+def _check_stack(stack: str) -> None:
+    stacks = sorted(file.name.split(".")[1] for file in places.CHECKOUT.glob("Pulumi.*.yaml"))
+    if stack not in stacks:
+        raise ToolchainError(
+            f"STACK is {stack}, which is none: there is no Pulumi.{stack}.yaml.\n  Stacks are {', '.join(stacks)}."
+        )
 
 
 def _interrupt(*_: object) -> None:

@@ -15,21 +15,20 @@ from toolchain.stack_file import as_written
 
 PYTHON = places.VENV / "bin" / "python"
 STAMP = places.VENV / "modelserve-setup"
-INPUTS = ("toolchain/*.py", "toolchain/locks/*.txt", "toolchain/go/*/go.*", "models/**/*.py", "models/**/*.yaml")
 
 
-def setup() -> None:
-    """Bring the checkout to where ``pulumi up -s local`` works.
+def setup() -> bool:
+    """Bring the checkout to where ``pulumi up -s local`` works; whether anything was to do.
 
     Raises:
         ToolchainError: a part cannot be had; says which, why, and what to do.
     """
     if _is_current():
-        return
+        return False
     places.DATA.mkdir(mode=0o700, exist_ok=True)
     with store.locked(places.DATA / "setup.lock", "this checkout"):
         if _is_current():
-            return
+            return False
         inputs = _inputs()
         install_packages()
         for needed in tools.AT_SETUP:
@@ -39,6 +38,7 @@ def setup() -> None:
         ensure_stack("local")
         STAMP.write_text(inputs)
     say('Set up. Next: make up; for a shell in which pulumi works as typed: eval "$(make -s env)"')
+    return True
 
 
 def install_packages() -> None:

@@ -1,6 +1,7 @@
 """Changing a platform that serves: what is touched, and that nobody notices."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,6 +58,11 @@ def pids(platform: Platform, app: str) -> list[int]:
 def test_a_second_up_changes_nothing(platform: Platform) -> None:
     changes = platform.up()
     assert set(changes) == {"same"}
+
+
+def test_a_preview_of_what_is_there_already_says_so(platform: Platform) -> None:
+    told = platform.pulumi("preview", "--stack", "local", "--expect-no-changes")
+    assert re.search(r"Resources:\n +\d+ unchanged\n", told.stdout)
 
 
 def test_more_workers_touch_that_app_only_and_no_request_fails(

@@ -1,8 +1,11 @@
 """From nothing to a platform and back, also when it is cut off in the middle."""
 
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,10 +31,53 @@ def bare(tmp_path: Path) -> Iterator[Platform]:
         process.kill()
 
 
+@pytest.fixture
+def ready(bare: Platform) -> Platform:
+    """The same, set up: with an environment of its own, whose packages are this one's, as set-up leaves one."""
+    real, own = places.VENV, bare.root / ".venv"
+    own.unlink()
+    (own / "bin").mkdir(parents=True)
+    for name in ("lib", "pyvenv.cfg", *(f"bin/{file.name}" for file in (real / "bin").iterdir())):
+        (own / name).symlink_to(real / name)
+    stamp = "from toolchain import setup; setup.STAMP.write_text(setup._inputs())"
+    subprocess.run([own / "bin" / "python", "-c", stamp], cwd=bare.root, env=bare.environment, check=True)
+    return bare
+
+
+def make(platform: Platform, target: str) -> subprocess.CompletedProcess[str]:
+    """What a user types who has nothing but a checkout and a Python."""
+    command = ["make", "--no-print-directory", target, f"PYTHON={sys.executable}"]
+    return subprocess.run(
+        command, cwd=platform.root, env=platform.environment, capture_output=True, text=True, check=True
+    )
+
+
+def installed(platform: Platform) -> dict[str, int]:
+    """Everything that a set-up could make or renew, with when that was."""
+    folders = (platform.root / ".venv", platform.root / ".modelserve", places.cache())
+    found = [file for folder in folders for file in folder.glob("**/*")]
+    found += (places.VENV / "lib").glob("python*/site-packages/*.dist-info")
+    return {str(file): file.lstat().st_mtime_ns for file in found}
+
+
 def files(platform: Platform) -> set[str]:
     """What lies in the stack's own folder; the engine's state and the logs aside."""
     own = platform.root / ".modelserve" / "local"
     return {str(file.relative_to(own)) for file in own.rglob("*") if file.is_file() and "log" not in file.parts}
+
+
+def test_a_set_up_that_is_done_does_nothing(ready: Platform) -> None:
+    before = installed(ready)
+    assert "nothing was to do" in make(ready, "setup").stderr
+    assert installed(ready) == before
+
+
+def test_a_second_make_up_sets_nothing_up_and_changes_nothing(ready: Platform) -> None:
+    make(ready, "up")
+    again = make(ready, "up")
+    assert again.stderr == ""
+    assert re.search(r"Resources:\n +\d+ unchanged\n", again.stdout)
+    assert f"{ready.gateway}/detector/" in again.stdout
 
 
 def test_destroy_leaves_no_process_or_port_and_up_finds_the_pictures_again(bare: Platform, coins: bytes) -> None:

@@ -1,0 +1,45 @@
+"""What a person types: make and its targets."""
+
+import re
+import subprocess
+
+import pytest
+
+from toolchain import cli, places, setup
+
+TARGETS = re.findall(r"^([\w-]+):", (places.CHECKOUT / "Makefile").read_text(), re.MULTILINE)
+
+
+def make(*arguments: str) -> str:
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=places.CHECKOUT, capture_output=True, text=True, check=True).stdout
+
+
+def test_help_names_every_target() -> None:
+    said = make("help")
+    assert [target for target in TARGETS if not re.search(rf"^  make {target} +\S", said, re.MULTILINE)] == []
+
+
+def test_make_alone_helps() -> None:
+    assert make() == make("help")
+
+
+def test_no_target_is_taken_for_a_file() -> None:
+    [phony] = re.findall(r"^\.PHONY: (.+)$", (places.CHECKOUT / "Makefile").read_text(), re.MULTILINE)
+    assert phony.split() == TARGETS
+
+
+@pytest.mark.parametrize("command", cli.STACK_COMMANDS)
+def test_a_stack_that_is_none_is_refused_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    monkeypatch.setattr(setup, "setup", pytest.fail)
+    assert cli.main([command, "production"]) == 1
+    said = capsys.readouterr().err
+    assert "STACK is production, which is none" in said
+    assert {"dev", "local", "prod", "stage"} <= set(re.findall(r"\w+", said.splitlines()[-1]))
+
+
+def test_a_command_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["upp"]) == 1
+    assert "See: make help" in capsys.readouterr().err
