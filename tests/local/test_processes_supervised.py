@@ -17,6 +17,7 @@ from infra.local import daemon, orphans, ports
 from infra.local.home import Home, LocalError
 from infra.local.process import ProcessProvider
 from infra.local.supervisord import Program, Supervisord
+from ops import doctor
 from tests.local.engine import SERVES
 from tests.until import until
 
@@ -178,3 +179,15 @@ def test_an_orphan_is_stopped_and_a_stranger_with_its_pid_is_not(supervisord: Su
     note.write_text(json.dumps({"pid": os.getpid(), "created": 0.0, "starts": 1}))
     assert orphans.recorded(supervisord.program_file("known")) == []
     supervisord.stop("known", quiet)
+
+
+def test_the_doctor_finds_a_process_that_died_while_its_supervisor_lives(
+    home: Home, app: tuple[str, dict[str, Any]], supervisord: Supervisord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_supervisord", lambda: supervisord)
+    assert all(found.ok for found in doctor.processes("local"))
+    [worker] = supervisord.look(app[0])
+    supervisord.call("stopProcessGroup", app[0])
+    [found] = [found for found in doctor.processes("local") if not found.ok]
+    assert (found.check, found.found) == (app[0], "STOPPED")
+    assert found.remedy == f"Read {worker.log}, then run pulumi up -s local."
