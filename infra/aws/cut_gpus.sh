@@ -14,7 +14,7 @@ modes() {
   nvidia-smi --query-gpu=mig.mode.current --format=csv,noheader
 }
 
-cut() {
+made() {
   nvidia-smi -L | grep --fixed-strings --count "MIG $profile " || true
 }
 
@@ -37,10 +37,10 @@ fi
 rm --force "$rebooted"
 
 wanted=$(($(wc --lines <<<"$now") * ${#slices[@]}))
-if [[ $(cut) -ne $wanted ]]; then
+if [[ $(made) -ne $wanted ]]; then
   nvidia-smi mig -cgi "$layout" -C
 fi
-if [[ $(cut) -ne $wanted ]]; then
-  echo "There are $(cut) slices of $profile where $wanted were to be" >&2
+if [[ $(made) -ne $wanted ]]; then
+  echo "There are $(made) slices of $profile where $wanted were to be" >&2
   exit 1
 fi
