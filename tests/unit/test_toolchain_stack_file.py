@@ -10,11 +10,13 @@ from toolchain.stack_file import as_written
 WRITTEN = "config:\n  modelserve:target: local\n  modelserve:nodes: { min: 1, max: 2 }\n"
 AS_THE_ENGINE_SETS_IT = "config:\n    modelserve:target: local\n    modelserve:nodes: {min: 1, max: 2}\n"
 SALT = "encryptionsalt: v1:L+ayOLbyUDQ=:v1:Wb1vQf7nVp5AwbB6:Fx52xF305nRq9oIJZTm/dPuILGEe0Q==\n"
+KEY = "secretsprovider: awskms://alias/pulumi?region=eu-central-1\nencryptedkey: AQICAHg=\n"
 
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(places, "CHECKOUT", tmp_path)
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
     file = tmp_path / "Pulumi.mine.yaml"
     file.write_text(WRITTEN)
     return file
@@ -57,3 +59,26 @@ def test_a_stack_without_a_file_has_none_afterwards(file: Path) -> None:
     with as_written("mine"):
         pass
     assert not file.exists()
+
+
+def test_the_checkouts_own_state_does_not_ask_for_the_key_of_a_shared_one(file: Path) -> None:
+    file.write_text(WRITTEN + KEY)
+    with as_written("mine"):
+        assert file.read_text() == WRITTEN
+        file.write_text(AS_THE_ENGINE_SETS_IT + SALT)
+    assert file.read_text() == WRITTEN + KEY
+
+
+def test_a_shared_state_is_opened_with_its_key(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(WRITTEN + KEY)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://example-pulumi")
+    with as_written("mine"):
+        assert file.read_text() == WRITTEN + KEY
+
+
+def test_a_key_stays_with_what_somebody_sets_meanwhile(file: Path) -> None:
+    file.write_text(WRITTEN + KEY)
+    edited = WRITTEN.replace("max: 2", "max: 3")
+    with as_written("mine"):
+        file.write_text(edited)
+    assert file.read_text() == edited + KEY
