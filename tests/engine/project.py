@@ -112,7 +112,7 @@ class Project:
 
     def start_preview(self) -> subprocess.Popen[bytes]:
         """The same in the background, at a user's speed; ``preview.log`` in the checkout has what it says."""
-        environment = {name: value for name, value in self._environment.items() if name != "PULUMI_HOME"}
+        environment = self._environment | {"PULUMI_HOME": str(self.root / "home")}
         with (self.root / "preview.log").open("wb") as log:
             command = ["pulumi", "preview", *self._held(), "--non-interactive", "--suppress-progress"]
             return subprocess.Popen(command, cwd=self.root, env=environment, stdout=log, stderr=log)

@@ -123,6 +123,7 @@ class Stack:
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "PULUMI_BACKEND_URL": (self.folder / "state").as_uri(),
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.folder / "passphrase"),
+            "PULUMI_HOME": str(self.folder / "home"),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
         }
 

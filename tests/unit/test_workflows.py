@@ -2,7 +2,6 @@
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,12 +110,6 @@ def test_every_lock_of_python_packages_is_scanned() -> None:
     scanned = set(re.findall(r"locks/(\w+)\.txt", scan["with"]["scan-args"]))
     bootstrap = {"uv", "go", "build", "etcd"}
     assert scanned == {file.stem for file in (CHECKOUT / "toolchain" / "locks").glob("*.txt")} - bootstrap
-
-
-def test_workflows_install_the_engine_that_the_program_is_written_for() -> None:
-    (found,) = matched(".github/actions/setup/action.yaml")
-    dependencies = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["dependencies"]
-    assert f"pulumi=={found['currentValue']}" in dependencies
 
 
 def test_renovate_sees_every_version_that_asks_for_it() -> None:
