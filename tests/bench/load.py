@@ -1,14 +1,16 @@
 """Requests from a number of clients at once, timed one by one."""
 
-import http.client
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from urllib.parse import urlsplit
 
+import httptools
 import numpy as np
 
 
@@ -44,7 +46,7 @@ class Timings:
         return len(self.seconds) / self.elapsed_s
 
 
-Request = tuple[str, str, bytes, dict[str, str]]
+Request = tuple[str, str, bytes, tuple[tuple[str, str], ...]]
 """Method, URL, body, headers."""
 
 
@@ -74,25 +76,64 @@ def closed_loop(request: Request, clients: int, until: Callable[[Timings], bool]
 
 @contextmanager
 def connection(url: str) -> Iterator[Callable[[Request], int]]:
-    """One kept-alive connection; a broken one counts as status 0 and is opened again."""
+    """One kept-alive connection; a broken one counts as status 0 and is opened again.
+
+    On a socket, with a parser in C: a client in Python would add half a millisecond to what is measured.
+    """
     place = urlsplit(url)
-    link = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
+    here = (place.hostname or "", place.port or 80)
+    with ExitStack() as opened:
+        link: socket.socket | None = None
 
-    def ask(request: Request) -> int:
-        method, target, body, headers = request
-        try:
-            link.request(method, urlsplit(target).path, body, headers)
-            answer = link.getresponse()
-            answer.read()
-        except OSError:
-            link.close()
-            return 0
-        return answer.status
+        def ask(request: Request) -> int:
+            nonlocal link
+            try:
+                link = link or opened.enter_context(socket.create_connection(here, timeout=60))
+                link.sendall(_written(*request))
+                answer = _Answer(link)
+            except (OSError, httptools.HttpParserError):
+                opened.close()
+                link = None
+                return 0
+            if answer.last:
+                opened.close()
+                link = None
+            return answer.status
 
-    try:
         yield ask
-    finally:
-        link.close()
+
+
+@cache
+def _written(method: str, url: str, body: bytes, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """A request as it goes over the wire."""
+    place = urlsplit(url)
+    told = (("Host", place.netloc), ("Content-Length", str(len(body))), *headers)
+    lines = [f"{method} {place.path} HTTP/1.1", *(f"{name}: {value}" for name, value in told), "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+class _Answer:
+    """The answer that is read from a socket, to its end.
+
+    Attributes:
+        status: of HTTP.
+        last: whether the server closes the connection after it.
+    """
+
+    def __init__(self, link: socket.socket) -> None:
+        self._whole = False
+        parser = httptools.HttpResponseParser(self)
+        while not self._whole:
+            read = link.recv(1 << 16)
+            if not read:
+                raise ConnectionError("closed before the answer's end")
+            parser.feed_data(read)
+        self.status: int = parser.get_status_code()
+        self.last = not parser.should_keep_alive()
+
+    def on_message_complete(self) -> None:
+        """Called by the parser."""
+        self._whole = True
 
 
 def multipart(name: str, content: bytes, url: str) -> Request:
@@ -100,4 +141,4 @@ def multipart(name: str, content: bytes, url: str) -> Request:
     boundary = "bench-boundary"
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
     body = head.encode() + b"Content-Type: image/jpeg\r\n\r\n" + content + f"\r\n--{boundary}--\r\n".encode()
-    return "POST", url, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    return "POST", url, body, (("Content-Type", f"multipart/form-data; boundary={boundary}"),)

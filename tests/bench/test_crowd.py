@@ -36,7 +36,7 @@ def app_at(port: int) -> Props:
 
 
 def told(what: str, table: Table, url: str, process: psutil.Process, port: int) -> None:
-    ask: Request = ("GET", url, b"", {})
+    ask: Request = ("GET", url, b"", ())
     before, resident = asked(ask), process.memory_info().rss
     with crowd(port, idle=IDLE, slow=SLOW) as there:
         assert there.held() > IDLE

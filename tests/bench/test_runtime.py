@@ -46,7 +46,7 @@ def serve(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
             folder = tmp_path_factory.mktemp("app")
             url = stack.enter_context(running("sentiment", folder, **told, THREADS=str(core.THREADS), **more))
             body = json.dumps({"instances": [TEXT]}).encode()
-            return "POST", f"{url}/v1/models/sentiment:predict", body, {"Content-Type": "application/json"}
+            return "POST", f"{url}/v1/models/sentiment:predict", body, (("Content-Type", "application/json"),)
 
         yield start
 

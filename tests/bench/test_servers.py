@@ -120,7 +120,7 @@ def measure(name: str, served: Served, seen: Seen) -> None:
         "POST",
         f"http://127.0.0.1:{port}{path}",
         json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
+        (("Content-Type", "application/json"),),
     )
     began = time.perf_counter()
     with started(command, served.environment(port, core.THREADS)) as tree:
