@@ -34,12 +34,9 @@ def test_each_tier_spans_all_zones() -> None:
 
 def test_load_balancers_find_their_subnets_by_tag() -> None:
     subnets = made().all(SUBNET)
-    assert [s["tags"]["Name"] for s in subnets if "kubernetes.io/role/elb" in s["tags"]] == [
-        f"net-public-{z}" for z in ZONES
-    ]
-    assert [s["tags"]["Name"] for s in subnets if "kubernetes.io/role/internal-elb" in s["tags"]] == [
-        f"net-private-{z}" for z in ZONES
-    ]
+    for role, tier in (("elb", "public"), ("internal-elb", "private")):
+        found = {s["tags"]["Name"] for s in subnets if f"kubernetes.io/role/{role}" in s["tags"]}
+        assert found == {f"net-{tier}-{zone}" for zone in ZONES}
 
 
 def test_no_subnet_hands_out_public_addresses() -> None:
