@@ -25,6 +25,7 @@ from apps.images.app import Settings, create
 from apps.images.database import Database
 from apps.images.schema import images, intents, objects
 from tests.apps.conftest import serving
+from tests.until import until_asked
 
 CIRCLES = [
     {"bbox": [10, 10, 20, 20], "centroid": [20, 20], "radius": 10, "confidence": 0.5},
@@ -176,10 +177,7 @@ async def stage(database_url: str, folder: Path, **settings: Any) -> AsyncIterat
 
 async def until(app: Stage, reached: Callable[[Kept], bool]) -> Kept:
     """Wait until what is kept is as a test wants it, as when a sweep has gone over it; what is kept."""
-    async with asyncio.timeout(10):
-        while not reached(left := await app.kept()):  # noqa: ASYNC110 - it happens in a database and a folder
-            await asyncio.sleep(0.01)
-    return left
+    return await until_asked(app.kept, reached, "what is kept is as it should be", 10)
 
 
 async def until_whole(app: Stage) -> Kept:

@@ -22,6 +22,7 @@ from apps.images.database import Database
 from apps.images.schema import intents
 from tests.apps.images_postgres import Postgres
 from tests.apps.images_stage import Stage, kept, picture, problem, stage, until_whole
+from tests.until import until_asked
 
 pytestmark = [pytest.mark.anyio, pytest.mark.local]
 
@@ -63,9 +64,7 @@ async def fails_and_recovers(app: Stage, postgres: Postgres, upload: "asyncio.Ta
 
 async def until_ready(app: Stage) -> None:
     """Wait for a 200; on a busy machine a check may take longer than it is given."""
-    async with asyncio.timeout(20):
-        while (await app.client.get("/ready")).status_code != 200:  # noqa: ASYNC110 - there is nothing to be told by
-            await asyncio.sleep(0.05)
+    await until_asked(lambda: app.client.get("/ready"), lambda answer: answer.status_code == 200, "it is ready", 20)
 
 
 async def test_killed_during_the_detection(app: Stage, postgres: Postgres) -> None:

@@ -22,6 +22,7 @@ from apps.runtime.model import ServedModel
 from apps.runtime.settings import Settings, SettingsError
 from tests.apps.conftest import serving
 from tests.apps.doubler import Doubler, Rounding, app_for, doubling_graph, settings_for, write_doubler
+from tests.until import until
 
 pytestmark = pytest.mark.anyio
 
@@ -67,9 +68,7 @@ class Server:
 
     async def holds(self, answers: int) -> None:
         """Wait until it does: an answer is kept after it was given."""
-        async with asyncio.timeout(20):
-            while self.redis.dbsize() != answers:  # noqa: ASYNC110 - it is another process that will hold them
-                await asyncio.sleep(0.002)
+        await asyncio.to_thread(until, lambda: self.redis.dbsize() == answers, f"{answers} answers are kept", 20)
 
 
 @pytest.fixture(autouse=True)

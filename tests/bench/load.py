@@ -91,14 +91,13 @@ def connection(url: str) -> Iterator[Callable[[Request], int]]:
                 link = link or opened.enter_context(socket.create_connection(here, timeout=60))
                 link.sendall(_written(*request))
                 answer = _Answer(link)
+                status, last = answer.status, answer.last
             except (OSError, httptools.HttpParserError):
+                status, last = 0, True
+            if last:
                 opened.close()
                 link = None
-                return 0
-            if answer.last:
-                opened.close()
-                link = None
-            return answer.status
+            return status
 
         yield ask
 
