@@ -170,7 +170,7 @@ def test_an_app_with_a_model_must_be_told_which(store: Path, name: str) -> None:
         ServedModel(settings_for(store).model_copy(update={name: None}), lambda *_: Doubler)  # type: ignore[arg-type]
 
 
-@pytest.mark.skipif(find_spec("torch") is not None, reason="PyTorch is here")
+@pytest.mark.skipif(find_spec("torch") is not None, reason="PyTorch is installed; runs without it, as after make setup")
 def test_a_gpu_without_pytorch_is_refused_and_said_what_to_do(store: Path) -> None:
     with pytest.raises(SettingsError, match=r"cuda, but PyTorch is not installed here\.\n  Run .* LOCK=gpu .*=cpu"):
         ServedModel(settings_for(store, model_device="cuda"), lambda *_: Doubler)  # type: ignore[arg-type]
