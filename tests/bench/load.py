@@ -121,18 +121,17 @@ class _Answer:
 
     def __init__(self, link: socket.socket) -> None:
         self._whole = False
-        parser = httptools.HttpResponseParser(self)
+        self._parser = parser = httptools.HttpResponseParser(self)
         while not self._whole:
             read = link.recv(1 << 16)
             if not read:
                 raise ConnectionError("closed before the answer's end")
             parser.feed_data(read)
         self.status: int = parser.get_status_code()
-        self.last = not parser.should_keep_alive()
 
     def on_message_complete(self) -> None:
-        """Called by the parser."""
-        self._whole = True
+        """Called by the parser, which knows only here whether the connection stays."""
+        self._whole, self.last = True, not self._parser.should_keep_alive()
 
 
 def multipart(name: str, content: bytes, url: str) -> Request:
