@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from datetime import UTC, datetime
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -14,6 +15,12 @@ def _traced(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
     if trace:
         event["trace_id"], event["span_id"] = trace.trace_id, trace.span_id
     return event
+
+
+def at(moment: float, trace: tracing.Trace) -> dict[str, str]:
+    """What a line has that tells of an earlier moment, in seconds since 1970, of a request's trace."""
+    timestamp = datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return {"timestamp": timestamp, "trace_id": trace.trace_id, "span_id": trace.span_id}
 
 
 def configure(level: str, app: str, revision: str = "") -> None:
@@ -29,7 +36,7 @@ def configure(level: str, app: str, revision: str = "") -> None:
 
     shared = [
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
         named,
         _traced,
         structlog.processors.format_exc_info,

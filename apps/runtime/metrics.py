@@ -1,9 +1,13 @@
 """What Prometheus reads from an app."""
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+
+from apps.runtime.afterwards import Afterwards
 
 disable_created_metrics()  # a third of the page, which nothing here reads
 
@@ -13,10 +17,16 @@ MODEL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 
 
 class Metrics:
-    """One app's metrics, in a registry of their own. HTTP names follow OpenTelemetry, ``request_*`` KServe."""
+    """One app's metrics, in a registry of their own. HTTP names follow OpenTelemetry, ``request_*`` KServe.
+
+    Attributes:
+        registry: what is measured; some of it only once ``afterwards`` has caught up.
+        afterwards: counts and observes what requests leave to be measured.
+    """
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self.afterwards = Afterwards()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         self.duration = Histogram(
@@ -30,13 +40,15 @@ class Metrics:
 
     def model(self) -> "ModelMetrics":
         """Add what an app with a model has."""
-        return ModelMetrics(self.registry)
+        return ModelMetrics(self.registry, self.afterwards)
 
 
 class ModelMetrics:
     """What serving a model adds."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, afterwards: Afterwards) -> None:
+        self.afterwards = afterwards
+
         def seconds(step: str, text: str) -> Histogram:
             return Histogram(f"request_{step}_seconds", text, buckets=MODEL_BUCKETS, registry=registry)
 
@@ -63,3 +75,19 @@ class ModelMetrics:
             ["model", "version", "alternative_for", "device"],
             registry=registry,
         )
+
+    def ran(self, waits: Sequence[tuple[float, float]], seconds: float, dropped: int) -> None:
+        """Count a batch.
+
+        Args:
+            waits: for each instance, seconds that decoding took, and that it then waited for the model.
+            seconds: of the batch.
+            dropped: instances that were not in it any more.
+        """
+        self.dropped.inc(dropped)
+        if waits:
+            self.batch_size.observe(len(waits))
+            self.predict.observe(seconds)
+        for decode_s, waited_s in waits:
+            self.preprocess.observe(decode_s)
+            self.queue.observe(waited_s)

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,24 +71,25 @@ class Observe:
             if not probe:
                 self.drain.left()
             self.metrics.active.dec()
-            # After the answer, which the loop writes out at the end of this turn; the trace goes with the call.
             seconds = time.perf_counter() - started_at
-            asyncio.get_running_loop().call_soon(self._record, scope, status or CLIENT_CLOSED_REQUEST, seconds, probe)
+            answered = {
+                "method": scope["method"] if scope["method"] in METHODS else "_OTHER",
+                "route": getattr(scope.get("route"), "path_format", "unmatched"),
+                "path": scope["path"],
+                "status": status or CLIENT_CLOSED_REQUEST,
+                "duration_ms": round(seconds * 1000, 3),
+            }
+            say = log.debug if probe else log.info
+            self.metrics.afterwards(self._record, say, answered, seconds, trace, time.time())
             tracing.current.reset(token)
             cache.outcome.reset(unasked)
 
-    def _record(self, scope: Scope, status: int, seconds: float, probe: bool) -> None:
-        route = getattr(scope.get("route"), "path_format", "unmatched")
-        method = scope["method"] if scope["method"] in METHODS else "_OTHER"
-        self.metrics.duration.labels(route, method, str(status)).observe(seconds)
-        (log.debug if probe else log.info)(
-            "request",
-            method=method,
-            route=route,
-            path=scope["path"],
-            status=status,
-            duration_ms=round(seconds * 1000, 3),
-        )
+    def _record(
+        self, say: Callable[..., None], answered: dict[str, Any], seconds: float, trace: tracing.Trace, ended: float
+    ) -> None:
+        labels = answered["route"], answered["method"], str(answered["status"])
+        self.metrics.duration.labels(*labels).observe(seconds)
+        say("request", **answered, **logs.at(ended, trace))
 
 
 def _trace(scope: Scope) -> tracing.Trace:

@@ -49,6 +49,7 @@ def routes(name: str, app: App, metrics: Metrics, drain: Drain, revision: str) -
     @router.get("/metrics", tags=["probes"], response_class=Response, responses={200: {"content": METRICS}})
     async def scrape(request: Request) -> Response:
         """Metrics for Prometheus."""
+        metrics.afterwards.catch_up()
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(metrics.registry), headers={"content-type": content_type})
 

@@ -51,8 +51,9 @@ def build(name: str, app: App, settings: Settings) -> Server:
                 if settings.cache_ttl_s and settings.redis_url_file:
                     cache = Cache(name, settings.redis_url_file, settings, measured)
                     stack.push_async_callback(cache.close)
-                watch = stack.enter_context(Watch(name, settings, metrics.registry).running())
+                watch = stack.enter_context(Watch(name, settings, metrics).running())
                 await stack.enter_async_context(app.model.running(measured, cache, watch))
+            stack.callback(metrics.afterwards.catch_up)
             yield
 
     api = FastAPI(

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, cast
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import Counter
 
 from apps.runtime import logs, tracing
 from apps.runtime.batching import Ran
 from apps.runtime.drifting import Drift
 from apps.runtime.handler import Codec, Watched
+from apps.runtime.metrics import Metrics
 from apps.runtime.payloads import Note, Payloads, sampled
 from apps.runtime.settings import Settings
 from models.artefact import Artefact
@@ -41,7 +42,8 @@ Serving = tuple[Artefact, ...]
 class Watch:
     """What sees the answers of one app. ``saw`` is for the event loop's thread."""
 
-    def __init__(self, app: str, settings: Settings, registry: CollectorRegistry) -> None:
+    def __init__(self, app: str, settings: Settings, metrics: Metrics) -> None:
+        registry, self._afterwards = metrics.registry, metrics.afterwards
         self._sample = settings.payload_sample
         self._payloads = Payloads(app, settings) if settings.payload_sample else None
         self._drift = Drift(app, settings, registry) if settings.drift_run_length else None
@@ -91,8 +93,9 @@ class Watch:
         kept = values if payload else ()
         watched = cast(Watched[Any, Any], codec)
         note = Note(artefact, watched, kept, ran, seconds, trace, time.time(), payload)
-        # After this turn of the loop, in which the answer is encoded and sent: the thread would hold the interpreter.
-        asyncio.get_running_loop().call_soon(self._notes.put, note)
+        # Not now, while the answer is encoded and sent: the thread would hold the interpreter.
+        later = self._afterwards if waiting < CAPACITY // 2 else asyncio.get_running_loop().call_soon
+        later(self._notes.put, note)
 
     def _describes(self, codec: object) -> bool:
         kind = type(codec)

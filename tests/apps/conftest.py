@@ -1,13 +1,11 @@
 """Apps served without a process."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from starlette.types import Receive, Scope, Send
 
 from apps.runtime import logs, server
 from apps.runtime.app import App
@@ -31,12 +29,7 @@ def _json_logs() -> None:
 @asynccontextmanager
 async def running(served: server.Server) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a server that runs in this process."""
-
-    async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
-        await served.asgi(scope, receive, send)
-        await asyncio.sleep(0)  # the loop's turn between two requests, in which the first is recorded
-
-    transport = httpx.ASGITransport(asgi)
+    transport = httpx.ASGITransport(served.asgi)
     async with (
         served.api.router.lifespan_context(served.api),
         httpx.AsyncClient(transport=transport, base_url="http://app") as client,

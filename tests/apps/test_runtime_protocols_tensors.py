@@ -14,12 +14,11 @@ from fastapi import APIRouter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
-from prometheus_client import CollectorRegistry
 
 from apps.runtime.app import App
 from apps.runtime.cache import Cache
 from apps.runtime.engine import Session, open_session
-from apps.runtime.metrics import ModelMetrics
+from apps.runtime.metrics import Metrics
 from apps.runtime.model import ServedModel
 from apps.runtime.tensors import TensorHandler
 from models.artefact import Artefact, Signature, Tensor
@@ -168,7 +167,7 @@ async def test_a_graph_of_one_row_a_run_takes_many(tmp_path: Path, ran: list[tup
 
 def test_answers_are_kept_by_every_byte_of_a_row_and_by_its_type(tmp_path: Path) -> None:
     folder = write(tmp_path, {"x": [2]}, TensorProto.FLOAT, "FP32")
-    kept = Cache("adder", tmp_path / "url", settings_for(tmp_path), ModelMetrics(CollectorRegistry()))
+    kept = Cache("adder", tmp_path / "url", settings_for(tmp_path), Metrics().model())
     rows = [[1.0, np.nan], [1.0, np.inf], [1.0, 2.0], [[1.0], [2.0]]]
     arrays = [np.array(row, dtype) for row in rows for dtype in ("<f4", "<f8")]
     artefact = Artefact.load(folder)
