@@ -1,12 +1,13 @@
-"""Adaptive batching: the worker takes whatever waits as soon as it is free, and never waits for more unless told to.
+"""Adaptive batching: a free thread takes whatever waits, and never waits for more unless told to.
 
-An instance goes from the event loop to a decoding thread, from there straight to the inference thread, and back: three
-hand-overs, each some tens of microseconds. Going by way of the loop, or through an executor, would add to them.
+A thread decodes what it takes and runs it, so an instance is handed over twice, to it and back. Where more threads
+decode than may run the model at once, what they have decoded waits for those that run it.
 """
 
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -85,7 +86,7 @@ class Runner(Protocol[R]):
 
 
 class Batcher(Generic[X, Y]):
-    """Threads that decode, and one that runs batches. All methods are for the event loop's thread."""
+    """Threads that decode, some of which run batches at a time. All methods are for the event loop's thread."""
 
     def __init__(
         self,
@@ -96,7 +97,8 @@ class Batcher(Generic[X, Y]):
         max_batch: int,
         max_delay_s: float,
         capacity: int,
-        decoders: int = 1,
+        threads: int = 1,
+        lanes: int = 1,
     ) -> None:
         self.capacity = capacity
         self._decode = decode
@@ -105,17 +107,16 @@ class Batcher(Generic[X, Y]):
         self._max_batch = max_batch
         self._max_delay_s = max_delay_s
         self._loop = asyncio.get_running_loop()
-        self._values: SimpleQueue[_Job | None] = SimpleQueue()
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        # Two counters with one writer each, the loop and the worker, need no lock; their difference is what waits.
+        self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
         self._reserved = 0
-        self._taken = 0
         self._lost = False
-        self._decoders = [
-            threading.Thread(target=self._decode_all, name="decode", daemon=True) for _ in range(decoders)
-        ]
-        self._worker = threading.Thread(target=self._work, name="inference", daemon=True)
-        for thread in (*self._decoders, self._worker):
+        # What threads share; the lock is held for a few instructions at a time.
+        self._lock = threading.Lock()
+        self._free = lanes
+        self._decoded: deque[_Job] = deque()
+        self._taken = 0
+        self._threads = [threading.Thread(target=self._work, name="inference", daemon=True) for _ in range(threads)]
+        for thread in self._threads:
             thread.start()
 
     @property
@@ -126,7 +127,7 @@ class Batcher(Generic[X, Y]):
     @property
     def alive(self) -> bool:
         """Whether every thread is there, and what the model runs on."""
-        return not self._lost and all(thread.is_alive() for thread in (*self._decoders, self._worker))
+        return not self._lost and all(thread.is_alive() for thread in self._threads)
 
     def submit(self, values: Sequence[object]) -> list[asyncio.Future[Ran[Y]]]:
         """Queue what a request carried, all of it or nothing. Cancelled before its batch is taken, it is never run.
@@ -139,63 +140,87 @@ class Batcher(Generic[X, Y]):
         self._reserved += len(values)
         jobs = [_Job(value, self._loop.create_future()) for value in values]
         for job in jobs:
-            self._values.put(job)
+            self._waiting.put(job)
         return [job.answer for job in jobs]
 
     async def close(self) -> None:
         """Run what was submitted, then stop. The loop goes on meanwhile."""
+        self._waiting.put(None)
         await asyncio.to_thread(self._end)
 
     def _end(self) -> None:
-        for _ in self._decoders:
-            self._values.put(None)
-        for thread in self._decoders:
+        for thread in self._threads:
             thread.join()
-        self._jobs.put(None)
-        self._worker.join()
 
-    def _decode_all(self) -> None:
-        while (job := self._values.get()) is not None:
-            started = time.perf_counter()
+    def _work(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch = self._begun(self._filled(first))
+            while batch:
+                self._answer(batch)
+                batch = self._next()
+        self._waiting.put(None)  # for the other threads to find
+
+    def _filled(self, first: _Job) -> list[_Job]:
+        """What waits, decoded, up to a full batch."""
+        batch: list[_Job] = []
+        until, job = 0.0, first
+        while True:
+            if self._is_decoded(job):
+                batch.append(job)
+                until = until or job.since + self._max_delay_s
+            if len(batch) == self._max_batch:
+                return batch
+            left = until - time.perf_counter()
             try:
-                if not job.answer.cancelled():
-                    job.value = self._decode(job.value)
-            except Exception as error:  # belongs to the caller, never to this thread
-                self._loop.call_soon_threadsafe(self._refuse, job, error)
-                continue
-            job.since = time.perf_counter()
-            job.decode_s = job.since - started
-            self._jobs.put(job)
+                following = self._waiting.get(timeout=left) if left > 0 else self._waiting.get_nowait()
+            except Empty:
+                return batch
+            if following is None:  # closing: for ``_work`` to find after this batch
+                self._waiting.put(None)
+                return batch
+            job = following
+
+    def _is_decoded(self, job: _Job) -> bool:
+        started = time.perf_counter()
+        try:
+            if not job.answer.cancelled():
+                job.value = self._decode(job.value)
+        except Exception as error:  # belongs to the caller, never to this thread
+            self._loop.call_soon_threadsafe(self._refuse, job, error)
+            return False
+        job.since = time.perf_counter()
+        job.decode_s = job.since - started
+        return True
+
+    def _begun(self, batch: list[_Job]) -> list[_Job]:
+        """What to run now that this is decoded; nothing, if it is left to those who run the model."""
+        with self._lock:
+            if batch and self._free:
+                self._free -= 1
+                self._taken += len(batch)
+                return batch
+            self._decoded.extend(batch)
+            return []
+
+    def _next(self) -> list[_Job]:
+        """What to run after a batch; nothing, when the model has become free."""
+        with self._lock:
+            batch = [self._decoded.popleft() for _ in range(min(len(self._decoded), self._max_batch))]
+            self._taken += len(batch)
+            self._free += not batch
+            return batch
 
     def _refuse(self, job: _Job, error: Exception) -> None:
         self._reserved -= 1
         if not job.answer.done():
             job.answer.set_exception(error)
 
-    def _work(self) -> None:
-        while (first := self._jobs.get()) is not None:
-            batch = self._fill(first)
-            self._taken += len(batch)
-            wanted = [job for job in batch if not job.answer.cancelled()]
-            started = time.perf_counter()
-            outcomes = self._run([job.value for job in wanted]) if wanted else []
-            seconds = time.perf_counter() - started
-            self._loop.call_soon_threadsafe(self._deliver, wanted, outcomes, started, seconds, len(batch))
-
-    def _fill(self, first: _Job) -> list[_Job]:
-        batch = [first]
-        until = first.since + self._max_delay_s
-        while len(batch) < self._max_batch:
-            left = until - time.perf_counter()
-            try:
-                job = self._jobs.get(timeout=left) if left > 0 else self._jobs.get_nowait()
-            except Empty:
-                break
-            if job is None:
-                self._jobs.put(None)  # closing: for the loop above to find after this batch
-                break
-            batch.append(job)
-        return batch
+    def _answer(self, batch: list[_Job]) -> None:
+        wanted = [job for job in batch if not job.answer.cancelled()]
+        started = time.perf_counter()
+        outcomes = self._run([job.value for job in wanted]) if wanted else []
+        seconds = time.perf_counter() - started
+        self._loop.call_soon_threadsafe(self._deliver, wanted, outcomes, started, seconds, len(batch))
 
     def _run(self, instances: list[X]) -> list[Y | Exception]:
         try:
@@ -217,16 +242,12 @@ class Batcher(Generic[X, Y]):
     def _deliver(
         self, jobs: list[_Job], outcomes: list[Y | Exception], started: float, seconds: float, taken: int
     ) -> None:
-        self._metrics.dropped.inc(taken - len(jobs))
-        if jobs:
-            self._metrics.batch_size.observe(len(jobs))
-            self._metrics.predict.observe(seconds)
         for job, outcome in zip(jobs, outcomes, strict=True):
-            self._metrics.preprocess.observe(job.decode_s)
-            self._metrics.queue.observe(started - job.since)
             if job.answer.done():
                 continue
             if isinstance(outcome, Exception):
                 job.answer.set_exception(outcome)
             else:
                 job.answer.set_result(Ran(outcome, job.decode_s, seconds, job.value))
+        waits = [(job.decode_s, started - job.since) for job in jobs]
+        self._metrics.afterwards(self._metrics.ran, waits, seconds, taken - len(jobs))

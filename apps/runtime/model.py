@@ -213,7 +213,8 @@ class Model(ABC):
         except QueueFull:
             raise self._shed() from None
         try:
-            ran: list[Ran[Any]] = await asyncio.gather(*waiting)
+            # A single future is awaited as it is: gathering takes another turn of the loop.
+            ran: list[Ran[Any]] = [await waiting[0]] if len(waiting) == 1 else await asyncio.gather(*waiting)
         except engine.Lost:
             raise unavailable("not-ready", DEAD) from None
         for one in ran:
@@ -305,6 +306,6 @@ class ServedModel(Model):
             max_batch=max_batch,
             max_delay_s=settings.max_delay_ms / 1000,
             capacity=settings.queue,
-            decoders=settings.threads,
+            threads=settings.threads,
         )
         return handler, batcher

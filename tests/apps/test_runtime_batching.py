@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from apps.runtime.batching import Batcher, QueueFull
 from apps.runtime.engine import Lost
-from apps.runtime.metrics import ModelMetrics
+from apps.runtime.metrics import Metrics
 
 pytestmark = pytest.mark.anyio
 
@@ -50,9 +49,7 @@ class Model:
 
 @asynccontextmanager
 async def batching(model: Callable[[Sequence[int]], Sequence[int]], **limits: Any) -> Any:
-    batcher = Batcher(
-        decode, model, ModelMetrics(CollectorRegistry()), **{"max_batch": 4, "max_delay_s": 0, "capacity": 8} | limits
-    )
+    batcher = Batcher(decode, model, Metrics().model(), **{"max_batch": 4, "max_delay_s": 0, "capacity": 8} | limits)
     yield batcher
     await batcher.close()
 
