@@ -6,6 +6,7 @@ byte, or a body that goes on after its answer, hold a connection for ever.
 
 import asyncio
 import resource
+from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -22,6 +23,10 @@ OTHER_FILES = 256
 """Descriptors that are none of callers' connections: the model's files, the log, databases, other services."""
 
 
+LEAVING = "modelserve.leaving"
+"""Where a request's scope has what is called when its caller has gone: a set to add to, and to take from again."""
+
+
 class Patient(HttpToolsProtocol):
     """Closes connections that keep it waiting, and those that are too many."""
 
@@ -31,19 +36,23 @@ class Patient(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request as long as between requests."""
         super().connection_made(transport)
+        self._leaving: set[Callable[[], None]] = set()
         if len(self.connections) > self.room:
             transport.abort()
         else:
             self._wait(self.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no longer."""
+        """Wait no longer, and say so to whoever works for this caller."""
         self._stop_waiting()
         super().connection_lost(exc)
+        for leave in tuple(self._leaving):
+            leave()
 
     def on_message_begin(self) -> None:
         """Wait for the headers."""
         super().on_message_begin()
+        self.scope[LEAVING] = self._leaving  # type: ignore[typeddict-unknown-key]
         self._wait(HEADERS_TIMEOUT_S)
 
     def on_headers_complete(self) -> None:

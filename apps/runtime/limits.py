@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from apps.runtime.connections import LEAVING
 from apps.runtime.problems import Problem
 
 # A form of ours has one file and a few numbers.
@@ -36,10 +37,7 @@ def containers(content: bytes) -> int:
 
 
 class Limits:
-    """ASGI middleware. A handler is cancelled when its time is up or its caller has gone, so it must bear that.
-
-    Declared lengths are judged here; the framework counts the bytes of bodies that declare none.
-    """
+    """ASGI middleware. A handler is cancelled when its time is up or its caller has gone, so it must bear that."""
 
     def __init__(
         self, app: ASGIApp, max_body_bytes: int, timeout_s: float, overload: Callable[[], Problem | None]
@@ -60,7 +58,9 @@ class Limits:
             await refusal.response(scope["path"])(scope, receive, send)
             return
         deadline = asyncio.timeout(self.timeout_s)
-        call = _Call(receive, send, task, is_json=_is_json(scope))
+        call = _Call(receive, send, task, self.max_body_bytes, is_json=_is_json(scope))
+        leaving: set[Callable[[], None]] = scope.get(LEAVING, set())
+        leaving.add(call.leave)
         try:
             async with deadline:
                 await self.app(scope, call.receive, call.send)
@@ -72,9 +72,9 @@ class Limits:
         except asyncio.CancelledError:
             if not call.caller_left:
                 raise
-            call.task.uncancel()
+            task.uncancel()
         finally:
-            call.forget()
+            leaving.discard(call.leave)
 
     def _refusal(self, scope: Scope) -> Problem | None:
         """Why not to read this request's body at all."""
@@ -94,46 +94,40 @@ def _is_json(scope: Scope) -> bool:
 
 
 class _Call:
-    """One request between server and app, watched for its caller's leaving once the body is complete."""
+    """One request between server and app."""
 
-    def __init__(self, receive: Receive, send: Send, task: asyncio.Task[object], is_json: bool) -> None:
-        self.task = task
-        self._is_json = is_json
-        self._containers = 0
-        self.started = False
+    def __init__(
+        self, receive: Receive, send: Send, task: asyncio.Task[object], max_body_bytes: int, is_json: bool
+    ) -> None:
+        self.started = self.answered = False
         self.caller_left = False
+        self._task = task
+        self._max_body_bytes = max_body_bytes
+        self._is_json = is_json
+        self._bytes = self._containers = 0
         self._receive = receive
         self._send = send
-        self._watch: asyncio.Task[Message] | None = None
-        self._has_body = False
 
     async def receive(self) -> Message:
-        if self._watch:
-            return await asyncio.shield(self._watch)
         message = await self._receive()
-        if message["type"] == "http.request":
-            self._has_body |= bool(message.get("body"))
-            if self._is_json:
-                self._containers += containers(message.get("body", b""))
-                check_containers(self._containers)
-            # A request without body is short; only those with one wait for a model long enough to be worth watching.
-            if self._has_body and not message.get("more_body"):
-                self._watch = asyncio.create_task(self._until_left())
+        content = message.get("body", b"")
+        self._bytes += len(content)
+        if self._bytes > self._max_body_bytes:  # of a body whose length was not declared
+            text = f"The body has more than the {self._max_body_bytes} bytes that this app takes."
+            raise Problem(413, "body-too-large", text)
+        if self._is_json:
+            self._containers += containers(content)
+            check_containers(self._containers)
         return message
 
     async def send(self, message: Message) -> None:
         self.started = True
         if not message.get("more_body") and message["type"] == "http.response.body":
-            self.forget()
+            self.answered = True
         await self._send(message)
 
-    async def _until_left(self) -> Message:
-        message = await self._receive()
-        self.caller_left = True
-        self.task.cancel()
-        return message
-
-    def forget(self) -> None:
-        """Watch no longer."""
-        if self._watch and not self._watch.done():
-            self._watch.cancel()
+    def leave(self) -> None:
+        """The caller has gone."""
+        if not self.answered:
+            self.caller_left = True
+            self._task.cancel()

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
@@ -17,6 +17,7 @@ from apps.runtime.metrics import Metrics
 from apps.runtime.observe import Observe
 from apps.runtime.protocols import v1, v2
 from apps.runtime.settings import Settings
+from apps.runtime.straight import Straight
 from apps.runtime.watch import Watch
 
 
@@ -65,7 +66,6 @@ def build(name: str, app: App, settings: Settings) -> Server:
         openapi_url=None,  # a route of our own below, so that it counts as one
         docs_url=None,
         redoc_url=None,
-        max_body_size=settings.max_upload_size,
         form_limits={"max_fields": MAX_FIELDS, "max_files": MAX_FILES, "max_part_size": MAX_FIELD_BYTES},
         exception_handlers={Exception: _ours},
         responses=problems.RESPONSES,
@@ -78,14 +78,15 @@ def build(name: str, app: App, settings: Settings) -> Server:
 
     # Routes are tried in this order: predictions come first.
     api.include_router(app.router)
+    protocols: list[APIRouter] = []
     if app.model:
         names = frozenset({name, settings.model_name or name})
-        api.include_router(v1.routes(app.model, names, app.instance))
-        api.include_router(v2.routes(app.model, names, drain))
-        api.include_router(reload.routes(app.model, settings.reload_token_file))
+        protocols = [v1.routes(app.model, names, app.instance), v2.routes(app.model, names, drain)]
+        for each in (*protocols, reload.routes(app.model, settings.reload_token_file)):
+            api.include_router(each)
     api.include_router(probes.routes(name, app, metrics, drain, settings.app_revision))
     overload = app.model.overload if app.model else lambda: None
-    limited = Limits(api, settings.max_upload_size, settings.request_timeout_s, overload)
+    limited = Limits(Straight(api, protocols), settings.max_upload_size, settings.request_timeout_s, overload)
     return Server(Observe(limited, metrics, drain), api, drain)
 
 

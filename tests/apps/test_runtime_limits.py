@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from apps.runtime.connections import LEAVING
 from apps.runtime.engine import Session
 from apps.runtime.limits import Limits
 from tests.apps.conftest import serving
@@ -118,31 +119,56 @@ async def test_what_was_asked_and_answered_is_counted(store: Path) -> None:
 
 
 async def test_a_handler_whose_caller_left_is_cancelled() -> None:
-    cancelled = asyncio.Event()
+    reached, cancelled = asyncio.Event(), asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        while (await receive()).get("more_body"):
-            pass
+        reached.set()
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             cancelled.set()
             raise
 
-    messages = [{"type": "http.request", "body": b"x"}, {"type": "http.disconnect"}]
+    leaving: set[Callable[[], None]] = set()
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [], LEAVING: leaving}
+    task = asyncio.ensure_future(Limits(app, 100, 60, lambda: None)(scope, None, None))  # type: ignore[arg-type]
+    await reached.wait()
+    for leave in tuple(leaving):
+        leave()
+    await task
+    assert cancelled.is_set()
+    assert not leaving
 
-    async def receive() -> Any:
-        return messages.pop(0)
 
-    sent: list[Any] = []
+async def test_who_left_after_the_answer_cancels_nothing() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.body", "body": b"whole"})
+        for leave in tuple(scope[LEAVING]):
+            leave()
+        await asyncio.sleep(0)
 
     async def send(message: Any) -> None:
-        sent.append(message)
+        pass
 
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
-    await Limits(app, 100, 60, lambda: None)(scope, receive, send)
-    assert cancelled.is_set()
-    assert sent == []
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [], LEAVING: set()}
+    await Limits(app, 100, 60, lambda: None)(scope, None, send)  # type: ignore[arg-type]
+
+
+async def test_a_body_of_undeclared_length_is_refused_as_soon_as_it_is_too_long(store: Path) -> None:
+    read = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(100):
+            read += 1
+            yield b"x" * 60
+
+    app, settings, _ = gated(store, max_upload_size=100)
+    async with serving("doubler", app, settings) as client:
+        answer = await client.post(PREDICT, content=pieces(), headers={"content-type": "application/json"})
+    assert answer.status_code == 413
+    assert answer.json()["type"] == "urn:modelserve:problem:body-too-large"
+    assert read == 2
 
 
 async def test_a_handler_that_was_cancelled_by_the_server_itself_stays_cancelled() -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -25,9 +25,9 @@ async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def listening(keep_alive_s: int = 60) -> AsyncIterator[int]:
+async def listening(keep_alive_s: int = 60, app: ASGIApp = answer) -> AsyncIterator[int]:
     """The port of a server that answers every request."""
-    config = Config(answer, http=Patient, timeout_keep_alive=keep_alive_s, lifespan="off", log_config=None)  # type: ignore[arg-type]
+    config = Config(app, http=Patient, timeout_keep_alive=keep_alive_s, lifespan="off", log_config=None)  # type: ignore[arg-type]
     config.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(
@@ -106,6 +106,22 @@ async def test_requests_sent_at_once_are_all_answered() -> None:
         writer.write(REQUEST * 3)
         for _ in range(3):
             assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+
+
+async def test_who_works_for_a_caller_hears_that_it_has_gone() -> None:
+    reached, gone = asyncio.Event(), asyncio.Event()
+
+    async def works(scope: Scope, _receive: Receive, _send: Send) -> None:
+        scope[connections.LEAVING].add(gone.set)
+        reached.set()
+        await gone.wait()
+
+    async with listening(app=works) as port:
+        async with connected(port) as (_, writer):
+            writer.write(REQUEST)
+            await reached.wait()
+            assert not gone.is_set()
+        await gone.wait()
 
 
 async def test_more_connections_than_there_is_room_for_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
