@@ -1,10 +1,12 @@
 """What one request may cost: bytes of its body, seconds, and nothing once its caller has left."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from apps.runtime import deadline
 from apps.runtime.connections import LEAVING
 from apps.runtime.problems import Problem
 
@@ -16,6 +18,8 @@ MAX_FIELD_BYTES = 64 * 1024
 MAX_CONTAINERS = 100_000
 """Arrays and objects in a JSON text at most. Numbers are cheap, these are not: 10 MiB of empty arrays kept the event
 loop, and with it every other request and probe, for seconds, and took 370 MB."""
+
+TIMEOUT = deadline.HEADER.encode()
 
 NEVER_SHED = "/model/reload"
 """Asks nothing of the model, and may be what helps."""
@@ -53,21 +57,24 @@ class Limits:
         if scope["type"] != "http" or task is None:
             await self.app(scope, receive, send)
             return
-        refusal = self._refusal(scope)
-        if refusal:
+        headers = dict(scope["headers"])
+        try:
+            self._check(scope, headers)
+            timeout_s = deadline.asked(headers.get(TIMEOUT), self.timeout_s)
+        except Problem as refusal:
             await refusal.response(scope["path"])(scope, receive, send)
             return
-        deadline = asyncio.timeout(self.timeout_s)
-        call = _Call(receive, send, task, self.max_body_bytes, is_json=_is_json(scope))
+        timeout, due = asyncio.timeout(timeout_s), deadline.current.set(time.monotonic() + timeout_s)
+        call = _Call(receive, send, task, self.max_body_bytes, is_json=_is_json(headers))
         leaving: set[Callable[[], None]] = scope.get(LEAVING, set())
         leaving.add(call.leave)
         try:
-            async with deadline:
+            async with timeout:
                 await self.app(scope, call.receive, call.send)
         except TimeoutError:
-            if not deadline.expired() or call.started:
+            if not timeout.expired() or call.started:
                 raise
-            problem = Problem(504, "deadline-exceeded", f"No answer within {self.timeout_s:g} s.")
+            problem = Problem(504, "deadline-exceeded", f"No answer within {timeout_s:g} s.")
             await problem.response(scope["path"])(scope, receive, send)
         except asyncio.CancelledError:
             if not call.caller_left:
@@ -75,19 +82,21 @@ class Limits:
             task.uncancel()
         finally:
             leaving.discard(call.leave)
+            deadline.current.reset(due)
 
-    def _refusal(self, scope: Scope) -> Problem | None:
-        """Why not to read this request's body at all."""
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if int(declared) > self.max_body_bytes:
-            text = f"The body has {int(declared)} bytes; this app takes {self.max_body_bytes}."
-            return Problem(413, "body-too-large", text)
-        return self.overload() if scope["method"] == "POST" and scope["path"] != NEVER_SHED else None
+    def _check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+        """Nothing, if this request's body is to be read."""
+        declared = int(headers.get(b"content-length", b"0"))
+        if declared > self.max_body_bytes:
+            raise Problem(
+                413, "body-too-large", f"The body has {declared} bytes; this app takes {self.max_body_bytes}."
+            )
+        if scope["method"] == "POST" and scope["path"] != NEVER_SHED and (overload := self.overload()):
+            raise overload
 
 
-def _is_json(scope: Scope) -> bool:
+def _is_json(headers: Mapping[bytes, bytes]) -> bool:
     """Whether all of a body will be parsed as JSON; where tensors follow, who takes them apart looks at the JSON."""
-    headers = dict(scope["headers"])
     return (
         b"inference-header-content-length" not in headers and b"json" in headers.get(b"content-type", b"json").lower()
     )

@@ -1,10 +1,10 @@
-"""Requests to other apps, in the trace of the request that caused them."""
+"""Requests to other apps, in the trace of the request that caused them, and within its time."""
 
 from collections.abc import Awaitable, Callable
 
 import httpx
 
-from apps.runtime import logs, tracing
+from apps.runtime import deadline, logs, tracing
 
 log = logs.logger("apps.runtime.outbound")
 
@@ -17,7 +17,10 @@ LONGEST_RETRY_AFTER_S = 60
 def client(
     base_url: str = "", timeout_s: float = 10, transport: httpx.AsyncBaseTransport | None = None
 ) -> httpx.AsyncClient:
-    """A client that passes ``traceparent`` on; proxies in the environment are ignored. Close it when done."""
+    """A client that passes on ``traceparent`` and what is left of the time. Close it when done.
+
+    Proxies in the environment are ignored.
+    """
     return httpx.AsyncClient(
         base_url=base_url,
         timeout=timeout_s,
@@ -52,3 +55,4 @@ async def _pass_on(request: httpx.Request) -> None:
     trace = tracing.current.get()
     if trace:
         request.headers.update(trace.headers())
+    request.headers.update(deadline.left())

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from apps.runtime import probes, problems, reload
+from apps.runtime import deadline, probes, problems, reload
 from apps.runtime.app import App
 from apps.runtime.cache import Cache
 from apps.runtime.drain import Drain
@@ -74,7 +74,7 @@ def build(name: str, app: App, settings: Settings) -> Server:
 
     @api.get("/openapi.json", include_in_schema=False)
     async def openapi() -> JSONResponse:
-        return JSONResponse(problems.describe(api.openapi()))
+        return JSONResponse(deadline.describe(problems.describe(api.openapi())))
 
     # Routes are tried in this order: predictions come first.
     api.include_router(app.router)

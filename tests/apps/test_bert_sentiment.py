@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from apps.runtime import server
+from apps.runtime import deadline, server
 from apps.runtime.settings import SettingsError
 from apps.sentiment import app as in_one
 from models.sentiment import export
@@ -134,6 +134,15 @@ async def answer_with(store: Path, answer: Answer, **more: object) -> httpx.Resp
 
 def refusing(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("refused", request=request)
+
+
+async def test_the_predictor_hears_how_much_time_is_left(made: Path) -> None:
+    seen = list[httpx.Request]()
+    async with pair(made, seen) as client:
+        await client.post(V1, json={"sequence": GOOD}, headers={deadline.HEADER: "5000"})
+        await client.post(V1, json={"sequence": GOOD})
+    own, limit = (int(request.headers[deadline.HEADER]) for request in seen)
+    assert 0 < own <= 5000 + deadline.SLACK_MS < limit <= 30_000 + deadline.SLACK_MS
 
 
 async def test_a_predictor_that_is_away_is_a_503_that_asks_to_come_back(made: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from apps.runtime import deadline
 from apps.runtime.connections import LEAVING
 from apps.runtime.engine import Session
 from apps.runtime.limits import Limits
@@ -96,6 +97,50 @@ async def test_a_request_that_waited_too_long_is_never_run(store: Path) -> None:
         assert (await client.post(PREDICT, json=ONE)).status_code == 200
         assert made[0].batches == [1, 1]
         assert "instances_dropped_total 2.0" in (await client.get("/metrics")).text
+
+
+async def test_a_caller_s_own_time_out_ends_a_request_sooner(store: Path) -> None:
+    app, settings, made = gated(store)
+    async with serving("doubler", app, settings) as client:
+        made[0].close()
+        first = asyncio.create_task(client.post(PREDICT, json=ONE))
+        await made[0].taken()
+        late = await client.post(PREDICT, json={"instances": [2, 3]}, headers={deadline.HEADER: "20"})
+        assert late.status_code == 504
+        assert late.json()["detail"] == "No answer within 0.02 s."
+        made[0].open.set()
+        assert (await first).status_code == 200
+        assert (await client.post(PREDICT, json=ONE)).status_code == 200
+        assert made[0].batches == [1, 1]
+
+
+async def test_a_caller_s_own_time_out_never_raises_the_app_s(store: Path) -> None:
+    app, settings, made = gated(store, request_timeout_s=0.02)
+    async with serving("doubler", app, settings) as client:
+        made[0].close()
+        late = await client.post(PREDICT, json=ONE, headers={deadline.HEADER: "60000"})
+        made[0].open.set()
+    assert late.json()["detail"] == "No answer within 0.02 s."
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "1.5", "1e3", "soon", "", "9" * 10])
+async def test_a_time_out_that_is_no_number_of_milliseconds_is_refused(store: Path, given: str) -> None:
+    app, settings, _ = gated(store)
+    async with serving("doubler", app, settings) as client:
+        answer = await client.post(PREDICT, json=ONE, headers={deadline.HEADER: given})
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "urn:modelserve:problem:invalid-timeout"
+    assert deadline.HEADER in answer.json()["detail"]
+
+
+async def test_the_time_out_is_in_the_description_of_the_api_once(store: Path) -> None:
+    app, settings, _ = gated(store)
+    async with serving("doubler", app, settings) as client:
+        for _ in range(2):
+            paths = (await client.get("/openapi.json")).json()["paths"]
+            for path in ("/v1/models/{name}:predict", "/v2/models/{name}/infer"):
+                names = [one["name"] for one in paths[path]["post"]["parameters"]]
+                assert names.count(deadline.HEADER) == 1
 
 
 async def test_a_picture_that_cannot_be_decoded_gives_its_place_back(store: Path) -> None:

@@ -1,5 +1,6 @@
 """What the apps' OpenAPI documents promise, and that they keep it whatever they are sent."""
 
+import re
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -60,7 +61,7 @@ def test_no_request_breaks_the_contract_or_the_app(app: str, tmp_path: Path) -> 
         tried = schemathesis(url, known(app, url), tmp_path, *own)
         assert tried.returncode == 0, tried.stdout + tried.stderr
         assert httpx.get(f"{url}/ready").is_success
-    assert '"status": 5' not in (tmp_path / f"{app}.log").read_text()
+    assert not re.search(r'"status": 5(?!04)', (tmp_path / f"{app}.log").read_text())
 
 
 def known(app: str, url: str) -> dict[str, str]:
@@ -77,7 +78,9 @@ def schemathesis(url: str, known: dict[str, str], folder: Path, *more: str) -> "
     told = folder / "schemathesis.toml"
     values = "".join(f'"path.{name}" = {{dictionary = "{name}", probability = 0.9}}\n' for name in known)
     lists = "".join(f'[dictionaries.{name}]\nvalues = ["{value}"]\n' for name, value in known.items())
-    told.write_text(f"[parameters]\n{values}{lists}")
+    # A caller who gives the app a millisecond gets 504, which is no fault.
+    allowed = '[checks]\nnot_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "504"]\n'
+    told.write_text(f"{allowed}[parameters]\n{values}{lists}")
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(told), "run", f"{url}/openapi.json"]
     command += ["--phases", "coverage,fuzzing", "--max-examples", EXAMPLES, "--generation-deterministic"]
     command += ["--exclude-checks", BEYOND_DOCUMENTS, "--warnings", "off", "--no-color", *more]
@@ -115,7 +118,7 @@ async def test_the_version_of_a_model_is_asked_for_by_path_alone(store: Path) ->
     async with serving("doubler", app_for(settings), settings) as client:
         document = (await client.get("/openapi.json")).json()
     told = document["paths"]["/v2/models/{name}/infer"]["post"]["parameters"]
-    assert [one["name"] for one in told] == ["name"]
+    assert [one["name"] for one in told if one["in"] != "header"] == ["name"]
 
 
 @pytest.mark.parametrize("identifier", [7, None, ["a"], {"a": 1}])
