@@ -19,17 +19,21 @@ def read(stack: str) -> Deployment:
     """The platform as ``pulumi up`` left it.
 
     Raises:
-        NotDeployed: the engine does not know the stack, or its last ``up`` did not end well.
+        NotDeployed: the engine does not know the stack, its last ``up`` did not end well, or there is no engine.
     """
     remedy = "Run make up" + ("" if stack == "local" else f" STACK={stack}") + "."
-    told = subprocess.run(
-        ["pulumi", "stack", "output", "--json", "--stack", stack],
-        cwd=CHECKOUT,
-        env={**os.environ, **environment.variables(os.environ)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        told = subprocess.run(
+            ["pulumi", "stack", "output", "--json", "--stack", stack],
+            cwd=CHECKOUT,
+            env={**os.environ, **environment.variables(os.environ)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        reason = f"pulumi does not run ({error.strerror})"
+        raise NotDeployed(f"Nothing is known about stack {stack}: {reason}\n  Run make setup.") from None
     if told.returncode:
         last = told.stderr.strip().splitlines()[-1:] or ["pulumi said nothing"]
         raise NotDeployed(f"Nothing is known about stack {stack}: {last[0]}\n  {remedy}")

@@ -21,6 +21,7 @@ from ops.deployment import NotDeployed, read
 from ops.output import AsJson, Stack, console
 from ops.status import unready
 from toolchain import environment
+from toolchain.tools import AT_SETUP
 
 MIN_FREE_GIB = 2
 """Pictures, metrics and logs of a few days; below this Postgres is the first to stop."""
@@ -51,26 +52,38 @@ def doctor(stack: Stack = "local", as_json: AsJson = False) -> None:
     findings: list[Finding] = []
     for check in (tools, configuration, disk, ports, lock, interrupted, processes, readiness):
         with console.status(f"Looking at {check.__name__} …"):
-            findings += check(stack)
+            for each in check(stack):
+                findings.append(each)
+                if not as_json:
+                    _print(each)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in findings], indent=2))
-    else:
-        for each in findings:
-            console.print(
-                f"{'[green]ok[/green]  ' if each.ok else '[red]bad[/red] '} {each.check}: {escape(each.found)}"
-            )
-            if each.remedy:
-                console.print(f"     → {escape(each.remedy)}", highlight=False)
     if not all(each.ok for each in findings):
         raise typer.Exit(1)
 
 
+def _print(finding: Finding) -> None:
+    mark = "[green]ok[/green]  " if finding.ok else "[red]bad[/red] "
+    console.print(f"{mark} {finding.check}: {escape(finding.found)}")
+    if finding.remedy:
+        console.print(f"     → {escape(finding.remedy)}", highlight=False)
+
+
 def tools(stack: str) -> Iterable[Finding]:
-    """Whether everything that pip cannot install is there."""
+    """Whether everything that pip cannot install is there and works."""
     path = environment.variables(os.environ)["PATH"]
-    for name in ("pulumi", "pulumi-language-python", "prometheus", "promtool"):
-        found = shutil.which(name, path=path)
-        yield Finding(name, bool(found), found or "not found", "" if found else "Run make setup.")
+    for needed in AT_SETUP:
+        first, *beside = needed.binaries
+        program = shutil.which(first, path=path)
+        version = needed.version(Path(program).parent) if program else None
+        if program is None:
+            wrong = "not found"
+        elif version is None:
+            wrong = f"{program} does not run, or misses {' or '.join(beside)} beside it"
+        else:
+            wrong = "" if needed.accepts(version) else f"{program} is version {version}, which will not do"
+        says = wrong or f"{program}, version {version}"
+        yield Finding(needed.name, not wrong, says, "Run make setup." if wrong else "")
 
 
 def configuration(stack: str) -> Iterable[Finding]:

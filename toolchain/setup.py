@@ -120,6 +120,14 @@ def link(wanted: tool.Tool, folder: Path) -> None:
         place.symlink_to(folder / binary)
 
 
+def unlink_broken() -> None:
+    """Take out the tools that broke since they were linked, so that set-up gets them again."""
+    for needed in tools.AT_SETUP:
+        if not needed.works(places.VENV / "bin"):
+            for binary in needed.binaries:
+                (places.VENV / "bin" / binary).unlink(missing_ok=True)
+
+
 def make_artefacts() -> None:
     """Have the models' artefacts made or fetched into the cache; progress and errors are those of ``models.fetch``."""
     if importlib.util.find_spec("models.fetch") is None:

@@ -53,9 +53,9 @@ def make(platform: Platform, target: str) -> subprocess.CompletedProcess[str]:
 
 
 def installed(platform: Platform) -> dict[str, int]:
-    """Everything that a set-up could make or renew, with when that was."""
+    """Everything that a set-up could make or renew, with when that was; the engine's logs aside."""
     folders = (platform.root / ".venv", platform.root / ".modelserve", places.cache())
-    found = [file for folder in folders for file in folder.glob("**/*")]
+    found = [file for folder in folders for file in folder.glob("**/*") if "logs" not in file.parts]
     found += (places.VENV / "lib").glob("python*/site-packages/*.dist-info")
     return {str(file): file.lstat().st_mtime_ns for file in found}
 

@@ -11,13 +11,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from infra import settings
 from infra.local.home import Home
 from infra.local.supervisord import Program, Supervisord
 from ops import doctor
+from ops.cli import app as modelserve
 from ops.deployment import NotDeployed
 from stacks.outputs import App, Deployment, Version
+from toolchain import places
 
 
 @pytest.fixture(autouse=True)
@@ -52,11 +55,78 @@ def bad(findings: object) -> list[doctor.Finding]:
     return [each for each in findings if not each.ok]  # type: ignore[attr-defined]
 
 
-def test_a_tool_that_is_not_there_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(doctor.environment, "variables", lambda _: {"PATH": str(tmp_path)})
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The environment's programs: none at first, and none elsewhere."""
+    monkeypatch.setattr(places, "VENV", tmp_path / ".venv")
+    monkeypatch.setenv("PATH", "")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    return tmp_path / ".venv" / "bin"
+
+
+def install(programs: Path, version: str, *names: str) -> None:
+    for name in names:
+        (programs / name).write_text(f"#!/bin/sh\necho {version}\n")
+        (programs / name).chmod(0o755)
+
+
+def told_of(tool: str) -> doctor.Finding:
+    [found] = [each for each in doctor.tools("local") if each.check == tool]
+    return found
+
+
+def test_a_tool_that_is_not_there_is_found(programs: Path) -> None:
     found = bad(doctor.tools("local"))
-    assert [each.check for each in found] == ["pulumi", "pulumi-language-python", "prometheus", "promtool"]
+    assert [(each.check, each.found) for each in found] == [("pulumi", "not found"), ("prometheus", "not found")]
     assert all(each.remedy == "Run make setup." for each in found)
+
+
+def test_a_tool_that_works_is_told_with_its_version(programs: Path) -> None:
+    install(programs, "3.1.0", "prometheus", "promtool")
+    assert told_of("prometheus") == doctor.Finding("prometheus", True, f"{programs}/prometheus, version 3.1.0")
+
+
+def test_a_tool_that_does_not_run_is_found(programs: Path) -> None:
+    install(programs, "3.1.0", "prometheus", "promtool")
+    (programs / "prometheus").write_bytes(b"\x7fELF cut off")
+    assert "prometheus does not run" in told_of("prometheus").found
+
+
+def test_a_tool_without_its_companions_is_found(programs: Path) -> None:
+    install(programs, "3.1.0", "prometheus")
+    assert "misses promtool" in told_of("prometheus").found
+
+
+def test_a_tool_of_the_wrong_version_is_found(programs: Path) -> None:
+    install(programs, "2.30.0", "prometheus", "promtool")
+    assert "prometheus is version 2.30.0, which will not do" in told_of("prometheus").found
+
+
+def test_without_an_engine_the_doctor_tells_of_everything_else(programs: Path) -> None:
+    told = CliRunner().invoke(modelserve, ["doctor"])
+    assert isinstance(told.exception, SystemExit)
+    assert told.exit_code == 1
+    assert "bad  pulumi: not found\n     → Run make setup.\n" in told.stdout
+    assert "ok   configuration: Pulumi.local.yaml and" in told.stdout
+    assert "pulumi does not run (No such file or directory)\n     → Run make setup.\n" in told.stdout
+
+
+def test_without_an_engine_status_says_how_to_get_one(programs: Path) -> None:
+    told = CliRunner().invoke(modelserve, ["status"])
+    assert isinstance(told.exception, SystemExit)
+    assert told.exit_code == 1
+    assert told.stderr.startswith("Nothing is known about stack local: pulumi does not run")
+    assert told.stderr.endswith("  Run make setup.\n")
+
+
+def test_what_was_found_is_told_before_what_is_looked_at_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: str) -> list[doctor.Finding]:
+        raise RuntimeError
+
+    monkeypatch.setattr(doctor, "disk", broken)
+    told = CliRunner().invoke(modelserve, ["doctor"])
+    assert isinstance(told.exception, RuntimeError)
+    assert "ok   configuration: Pulumi.local.yaml and" in told.stdout
 
 
 def test_a_wrong_setting_is_found(checkout: Path) -> None:

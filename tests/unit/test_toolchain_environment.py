@@ -119,3 +119,16 @@ def test_a_lock_pins_every_package_by_hash_and_names_no_host(lock: str) -> None:
 def test_the_entry_can_be_read_by_an_old_python() -> None:
     entry = (places.CHECKOUT / "toolchain" / "__main__.py").read_text()
     assert ast.parse(entry, feature_version=(3, 8))
+
+
+def test_a_tool_that_broke_since_set_up_is_taken_out_and_the_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "VENV", tmp_path)
+    (tmp_path / "bin").mkdir()
+    versions = dict.fromkeys(tools.PULUMI.binaries, tools.PULUMI_VERSION) | {"prometheus": "cut off", "promtool": ""}
+    for name, version in versions.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\necho {version}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    setup.unlink_broken()
+    assert {file.name for file in (tmp_path / "bin").iterdir()} == set(tools.PULUMI.binaries)
