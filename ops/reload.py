@@ -35,7 +35,10 @@ def reload(app: App, version: Wanted = None, stack: Stack = "local", as_json: As
     addresses = deployed.apps[app].versions[0].addresses
     file = token_file(Home(str(CHECKOUT / ".modelserve" / "local")))
     if not addresses or not file.exists():
-        raise fail(f"Stack {stack} is not on this machine, or has no {file}.\n  Elsewhere: POST /model/reload.")
+        raise fail(
+            f"Stack {stack} is not on this machine, or has no {file}.\n"
+            "  make up makes it again; elsewhere: POST /model/reload."
+        )
     token = file.read_text(encoding="utf-8").strip()
     told = [_ask(address, token, version) for address in addresses]
     if as_json:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
 from infra.local.home import Home, write_private
 from infra.local.provider import Provider
@@ -28,8 +28,13 @@ class ReloadTokenProvider(Provider):
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Make it again where it is gone."""
-        changed = _olds["home"] != _news["home"] or not token_file(Home(_olds["home"])).exists()
-        return DiffResult(changes=changed, replaces=["home"] if changed else [])
+        moved = _olds["home"] != _news["home"]
+        gone = not token_file(Home(_olds["home"])).exists()
+        return DiffResult(changes=moved or gone, replaces=["home"] if moved else [])
+
+    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+        """Make it again."""
+        return UpdateResult(self.create(_news).outs)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Say whether it is there."""
