@@ -1,19 +1,19 @@
 """The Redis that caches answers and queues jobs: the wheel's server, on the loopback interface, password in a file."""
 
 import importlib.util
+import re
 import secrets
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pulumi
 from pulumi.dynamic import Resource
 
 from infra.local import ports, server
 from infra.local.home import Home, LocalError, write_private
-from infra.local.supervisord import Program
+from infra.local.supervisord import Program, Supervisord
 
 
 def url_file(home: Home, port: int) -> Path:
@@ -49,7 +49,9 @@ class RedisProvider(server.ServerProvider):
         """Make the data folder and the password, which stays the same at another port."""
         (home.data / self.name).mkdir(mode=0o700, exist_ok=True)
         before = self.private_files(home)
-        known = next((urlsplit(file.read_text().strip()).password for file in before if file.suffix == ".url"), None)
+        known = next(filter(None, map(_password, before)), None)
+        if known is None:
+            Supervisord(home).stop(self.name, self.say)  # it would go on with one that nobody knows any more
         password = known or secrets.token_urlsafe(24)
         write_private(_password_conf(home), f"requirepass {password}\n")
         write_private(url_file(home, port), f"redis://:{password}@{ports.LOOPBACK}:{port}/0\n")
@@ -60,7 +62,7 @@ class RedisProvider(server.ServerProvider):
     def ready(self, home: Home, port: int) -> bool:
         """Whether it takes the password and has loaded its data."""
         try:
-            password = urlsplit(url_file(home, port).read_text().strip()).password
+            password = _password(url_file(home, port))
             with socket.create_connection((ports.LOOPBACK, port), timeout=2) as connection:
                 connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
                 answer = b""
@@ -81,6 +83,12 @@ class RedisProvider(server.ServerProvider):
 
 def _password_conf(home: Home) -> Path:
     return home.secrets / "redis.conf"
+
+
+def _password(file: Path) -> str | None:
+    """What either file says it is."""
+    found = re.search(r"(?:requirepass |redis://:)([\w-]+)", file.read_text())
+    return found[1] if found else None
 
 
 def _binary() -> str:

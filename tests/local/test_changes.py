@@ -65,6 +65,19 @@ def test_a_preview_of_what_is_there_already_says_so(platform: Platform) -> None:
     assert re.search(r"Resources:\n +\d+ unchanged\n", told.stdout)
 
 
+def test_files_that_were_deleted_are_back_after_the_next_up(platform: Platform) -> None:
+    local = platform.root / ".modelserve" / "local"
+    secrets = ("reload.token", "redis-*.url", "postgres-images.pgpass")
+    patterns = (*(f"secrets/{name}" for name in secrets), "run/prometheus/targets/detector.json")
+    files = [file for pattern in patterns for file in local.glob(pattern)]
+    assert len(files) == len(patterns)
+    for file in files:
+        file.unlink()
+    platform.up()
+    assert [file for file in files if not file.exists()] == []
+    assert set(platform.up()) == {"same"}
+
+
 def test_more_workers_touch_that_app_only_and_no_request_fails(
     platform: Platform, coins: bytes, detector: Callable[..., dict[str, Any]]
 ) -> None:

@@ -140,6 +140,31 @@ def test_the_password_of_redis_is_in_its_file_alone(home: Home, redis: Propertie
     assert password not in " ".join(psutil.Process(int(redis["pids"][0])).cmdline())
 
 
+def test_a_url_of_redis_that_was_deleted_comes_back_as_it_was(home: Home, redis: Properties) -> None:
+    url = Path(redis["url_file"])
+    before = url.read_text()
+    url.unlink()
+    assert mended(redis, wanted(home, memory_mib=32))["state"] == "RUNNING"
+    assert url.read_text() == before
+
+
+def test_a_redis_whose_password_nobody_knows_any_more_gets_another(home: Home, redis: Properties) -> None:
+    url, configuration = Path(redis["url_file"]), home.secrets / "redis.conf"
+    before = url.read_text()
+    url.unlink()
+    configuration.unlink()
+    assert mended(redis, wanted(home, memory_mib=32))["state"] == "RUNNING"
+    assert url.read_text() != before
+
+
+def mended(was: Properties, wanted: Properties) -> Properties:
+    """What ``pulumi up`` makes of a Redis that is not as it should be."""
+    told = RedisProvider().diff("redis", was, wanted)
+    assert told.changes
+    assert not told.replaces
+    return RedisProvider().update("redis", was, wanted).outs or {}
+
+
 def test_another_port_keeps_the_password_and_tells_the_apps(home: Home, redis: Properties) -> None:
     before = Path(redis["url_file"]).read_text()
     moved = RedisProvider().update("", redis, wanted(home, memory_mib=32) | {"port": float(ports.choose(1, 7, ())[0])})
