@@ -146,6 +146,10 @@ class Platform:
         """Upload a picture through the gateway."""
         return httpx.post(f"{self.gateway}{path}", files={"file": (name, picture)}, data=form, timeout=30)
 
+    def upload(self, path: str, picture: bytes) -> httpx.Request:
+        """A picture to be sent to the gateway."""
+        return httpx.Request("POST", f"{self.gateway}{path}", files={"file": ("picture.jpg", picture)})
+
     def processes(self) -> list[psutil.Process]:
         """Every process that works in this checkout or was started from it."""
         found: list[psutil.Process] = []

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -78,25 +78,37 @@ def test_files_that_were_deleted_are_back_after_the_next_up(platform: Platform) 
     assert set(platform.up()) == {"same"}
 
 
+@contextmanager
+def no_request_fails(platform: Platform, picture: bytes) -> Iterator[None]:
+    """Callers of the detector meanwhile: 200 questions a second, and 2 pictures, which nobody may send again."""
+    questions = Traffic(httpx.Request("GET", f"{platform.gateway}/detector/v2"), per_second=200)
+    pictures = Traffic(platform.upload("/detector/predict", picture), per_second=2)
+    with questions, pictures:
+        yield
+        questions.more(200)
+        pictures.more(4)
+    assert set(questions.statuses) == {200}, questions.statuses
+    assert set(pictures.statuses) == {200}, pictures.statuses
+    # Fewer would have been another test.
+    assert questions.sent_per_second == pytest.approx(200, rel=0.05)
+    assert pictures.sent_per_second == pytest.approx(2, rel=0.2)
+
+
 def test_more_workers_touch_that_app_only_and_no_request_fails(
     platform: Platform, coins: bytes, detector: Callable[..., dict[str, Any]]
 ) -> None:
     others = pids(platform, "classifier") + pids(platform, "images")
-    with Traffic(f"{platform.gateway}/detector/v2", per_second=200) as traffic:
+    with no_request_fails(platform, coins):
         detector(lambda spec: spec.update(workers=2))
-        traffic.more(200)
-    assert set(traffic.statuses) == {200}, traffic.statuses
     assert len(pids(platform, "detector")) == 2
     assert pids(platform, "classifier") + pids(platform, "images") == others
 
 
 def test_a_new_model_version_is_served_and_no_request_fails(
-    platform: Platform, second_version: str, detector: Callable[..., dict[str, Any]]
+    platform: Platform, second_version: str, coins: bytes, detector: Callable[..., dict[str, Any]]
 ) -> None:
-    with Traffic(f"{platform.gateway}/detector/v2", per_second=200) as traffic:
+    with no_request_fails(platform, coins):
         detector(lambda spec: spec["model"].update(version=second_version))
-        traffic.more(200)
-    assert set(traffic.statuses) == {200}, traffic.statuses
     assert httpx.get(f"{platform.gateway}/detector/model/info").json()["version"] == second_version
 
 
@@ -115,17 +127,21 @@ def test_a_mirror_gets_a_copy_of_each_while_stable_answers(
     platform: Platform, second_version: str, coins: bytes, detector: Callable[..., dict[str, Any]]
 ) -> None:
     detector(lambda spec: spec.update(traffic={"canary": {"version": second_version, "weight": 0, "mirror": 100}}))
-    [canary] = [each for each in platform.status("detector") if each["version"] == second_version]
-    [log] = [Path(process["log"]) for process in canary["processes"]]
+    stable, canary = (version["addresses"] for version in platform.outputs()["apps"]["detector"]["versions"])
+    before = predicted(stable), predicted(canary)
+    with httpx.Client() as client:
+        got = [client.send(platform.upload("/detector/predict", coins)) for _ in range(300)]
+    assert {(a.status_code, a.headers["x-modelserve-revision"]) for a in got} == {(200, f"detector@{RELEASED}")}
+    assert predicted(stable) == before[0] + 300
+    until(lambda: predicted(canary) >= before[1] + 300, "the last copies are answered")
+    assert predicted(canary) == before[1] + 300
 
-    def copies() -> int:
-        lines = (json.loads(line) for line in log.read_text().splitlines() if line.startswith("{"))
-        return sum(1 for line in lines if line.get("route") == "/predict")
 
-    before = copies()
-    answers = [platform.post("/detector/predict", coins) for _ in range(20)]
-    assert {a.headers["x-modelserve-revision"].rpartition("@")[2] for a in answers} == {RELEASED}
-    until(lambda: copies() == before + 20, "20 copies at the canary")
+def predicted(addresses: list[str]) -> float:
+    """How many pictures these instances have answered for, as they count themselves."""
+    pages = [httpx.get(f"{address}/metrics").text for address in addresses]
+    counts = re.findall(r'duration_seconds_count{.*http_route="/predict".*} (\S+)', "".join(pages))
+    return sum(map(float, counts))
 
 
 def test_a_killed_app_is_back_within_seconds_and_answered_for_meanwhile(platform: Platform) -> None:
