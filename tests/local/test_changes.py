@@ -1,18 +1,24 @@
 """Changing a platform that serves: what is touched, and that nobody notices."""
 
+import asyncio
 import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import psycopg
 import pytest
 import yaml
 
+from infra.local.home import Home
+from infra.local.supervisord import Supervisord
 from infra.settings import CHECKOUT
+from tests.apps.images_stage import Kept, kept
 from tests.local.gateway.upstream import answers
 from tests.local.platform import Platform
 from tests.local.traffic import Traffic
@@ -154,6 +160,7 @@ def test_a_killed_app_is_back_within_seconds_and_answered_for_meanwhile(platform
         return seen[-1].status_code == 200
 
     until(back, "the detector answers again", 5)
+    assert len(seen) > 1
     for answer in seen[:-1]:
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
@@ -167,16 +174,59 @@ def test_refresh_reports_what_happened_to_a_killed_app(platform: Platform) -> No
     assert '"RUNNING" => "RESTARTED"' in told.stdout
 
 
-def test_images_answers_503_while_postgres_is_away_and_keeps_nothing_half(platform: Platform, coins: bytes) -> None:
-    kept = httpx.get(f"{platform.gateway}/images/").json()
-    [postgres] = [p for p in platform.processes() if "postgres" in p.name() and "-D" in p.cmdline()][:1]
-    postgres.kill()
-    during = platform.post("/images/", coins)
-    assert during.status_code in (201, 503)
-    if during.status_code == 503:
-        assert during.headers["content-type"] == "application/problem+json"
-    until(lambda: platform.post("/images/", coins).status_code == 201, "uploads work again", 20)
-    assert len(kept["images"]) <= len(httpx.get(f"{platform.gateway}/images/").json()["images"])
+def test_an_upload_that_postgres_dies_under_is_kept_whole_or_refused(platform: Platform, coins: bytes) -> None:
+    with Traffic(platform.upload("/images/", coins), per_second=8) as uploads:
+        uploads.more(10)
+        with unmended(platform):
+            kill_postgres_under_uploads(platform)
+            uploads.more(3, status=503)
+        uploads.more(10, status=201)
+    assert set(uploads.statuses) == {201, 503}
+    for answer in uploads.answers:
+        if answer.status == 503:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert int(answer.headers["retry-after"]) >= 1
+    until(lambda: stored(platform).whole, "every row has its file, every file its row, and nothing is under way", 60)
+    acknowledged = [json.loads(answer.body) for answer in uploads.answers if answer.status == 201]
+    assert {image["id"] for image in acknowledged} <= stored(platform).rows
+    for image in acknowledged:
+        place = f"{platform.gateway}/images/{image['id']}"
+        assert httpx.get(f"{place}/content").content == coins
+        assert len(httpx.get(f"{place}/objects").json()["objects"]) == len(image["objects"])
+
+
+@contextmanager
+def unmended(platform: Platform) -> Iterator[None]:
+    """Let nothing that dies be started again meanwhile."""
+    supervisor = psutil.Process(Supervisord(Home(str(platform.root / ".modelserve/local"))).call("getPID"))
+    supervisor.suspend()
+    try:
+        yield
+    finally:
+        supervisor.resume()
+
+
+def kill_postgres_under_uploads(platform: Platform) -> None:
+    """Kill it when some have written their file, and none can write its row."""
+    [server] = [
+        process for process in platform.processes() if process.name() == "postgres" and "-D" in process.cmdline()
+    ]
+    with closing(psycopg.connect(told(platform, "DATABASE_URL"))) as connection:
+        connection.execute("LOCK TABLE images IN SHARE MODE")
+        until(lambda: len(stored(platform).files - stored(platform).rows) >= 3, "files without rows")
+        server.kill()
+
+
+def stored(platform: Platform) -> Kept:
+    """What the images app has in its database and in its folder, read past the app."""
+    folder = Path(told(platform, "OBJECT_STORE_URL").removeprefix("file://"))
+    return asyncio.run(kept(told(platform, "DATABASE_URL"), folder))
+
+
+def told(platform: Platform, variable: str) -> str:
+    """What the images app was told."""
+    [app] = [process for process in platform.processes() if process.cmdline()[-2:] == ["apps.runtime", "images"]]
+    return app.environ()[variable]
 
 
 def test_an_answer_that_is_kept_comes_from_redis(platform: Platform, coffee: bytes) -> None:
