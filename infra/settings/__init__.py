@@ -5,7 +5,8 @@ The only reader of Pulumi's configuration and of ``apps/<app>/app.yaml``.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import combinations
 from typing import Any
 
 import pulumi
@@ -78,7 +79,16 @@ def parse(values: Mapping[str, str], stack: str) -> Settings:
         raise validation.explain(error, Settings, where) from None
     if settings.target == "aws":
         _check_aws(settings, stack, where(("aws",)))
+    _check_ports(settings, where)
     return settings
+
+
+def _check_ports(settings: Settings, where: Callable[[validation.Path], str]) -> None:
+    for (key, port), (other, same) in combinations(settings.ports.items(), 2):
+        if port == same != 0:
+            raise SettingsError(
+                f"{where((key,))} and {PROJECT}:{other} are both {port}.\n  Give one of them another port."
+            )
 
 
 def _check_aws(settings: Settings, stack: str, where: str) -> None:

@@ -36,3 +36,18 @@ class Settings(Frozen):
     kind: Kind = Kind()
     platform: Platform = Platform()
     apps: dict[str, dict[str, Any]] = Field(default_factory=dict[str, dict[str, Any]])
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The ports of this machine that the stack takes, by the keys that say them; 0 is whichever is free."""
+        if self.target == "aws":
+            return {}
+        if self.target == "kind":
+            return {"gateway.port": self.gateway.port, "kind.registry_port": self.kind.registry_port}
+        return {
+            "gateway.port": self.gateway.port,
+            "prometheus.port": self.prometheus.port,
+            "postgres.port": self.postgres.port,
+            "redis.port": self.redis.port,
+            **({"mlflow.port": self.mlflow.port} if self.mlflow.enabled else {}),
+        }

@@ -76,6 +76,33 @@ def test_a_wrong_value_is_named_with_what_is_allowed() -> None:
     assert "less than or equal to 65535" in said
 
 
+@pytest.mark.parametrize(
+    ("target", "first", "second"),
+    [
+        ("local", "gateway.port", "prometheus.port"),
+        ("local", "gateway.port", "mlflow.port"),
+        ("local", "postgres.port", "redis.port"),
+        ("kind", "gateway.port", "kind.registry_port"),
+    ],
+)
+def test_a_port_is_given_away_once(target: str, first: str, second: str) -> None:
+    same = {f"modelserve:{key}": "18080" for key in (first, second)}
+    said = refusal({"modelserve:target": target, "modelserve:mlflow.enabled": "true", **same})
+    assert said.startswith(f"Pulumi.local.yaml: modelserve:{first} and modelserve:{second} are both 18080.")
+
+
+def test_a_port_that_another_part_has_by_default_is_taken_too() -> None:
+    assert "gateway.port and modelserve:prometheus.port are both 9090" in refusal({"modelserve:gateway.port": "9090"})
+
+
+def test_any_number_of_ports_may_be_whichever_is_free() -> None:
+    assert parse({**LOCAL, "modelserve:postgres.port": "0", "modelserve:redis.port": "0"}, "local")
+
+
+def test_the_port_of_what_does_not_run_is_free_for_others() -> None:
+    assert parse({**LOCAL, "modelserve:gateway.port": "5000"}, "local").gateway.port == 5000
+
+
 def test_a_target_that_does_not_exist_is_answered_with_those_that_do() -> None:
     assert "'local', 'kind' or 'aws'" in refusal({"modelserve:target": "azure"})
 
