@@ -15,13 +15,18 @@ class NotDeployed(Exception):  # noqa: N818 - a state of affairs, not a fault
     """The stack has no platform; the message says how to get one."""
 
 
+def make_up(stack: str) -> str:
+    """What brings a stack up, as people type it."""
+    return "make up" if stack == "local" else f"make up STACK={stack}"
+
+
 def read(stack: str) -> Deployment:
     """The platform as ``pulumi up`` left it.
 
     Raises:
         NotDeployed: the engine does not know the stack, its last ``up`` did not end well, or there is no engine.
     """
-    remedy = "Run make up" + ("" if stack == "local" else f" STACK={stack}") + "."
+    remedy = f"Run {make_up(stack)}."
     try:
         told = subprocess.run(
             ["pulumi", "stack", "output", "--json", "--stack", stack],

@@ -14,10 +14,10 @@ from rich.markup import escape
 
 from infra import settings
 from infra.local.home import Home
-from infra.local.ports import holder, is_free, listener
+from infra.local.ports import holder, is_free, listener, way_out
 from infra.local.supervisord import Supervisord
 from infra.validation import SettingsError
-from ops.deployment import NotDeployed, read
+from ops.deployment import NotDeployed, make_up, read
 from ops.output import AsJson, Stack, console
 from ops.status import unready
 from toolchain import environment
@@ -92,7 +92,7 @@ def configuration(stack: str) -> Iterable[Finding]:
         chosen = settings.from_file(stack)
         apps = settings.serving_specs(chosen, stack)
     except SettingsError as error:
-        yield Finding("configuration", False, str(error), f"Edit the file, or use pulumi config set -s {stack}.")
+        yield Finding("configuration", False, str(error), "Edit the file.")
     else:
         yield Finding("configuration", True, f"Pulumi.{stack}.yaml and {len(apps)} apps are valid")
 
@@ -112,15 +112,10 @@ def ports(stack: str) -> Iterable[Finding]:
         chosen = settings.from_file(stack)
     except SettingsError:
         return
+    if chosen.target != "local":  # Docker holds those of a cluster
+        return
     ours = {pid for name in _supervisord().programs() for pid in _family(name)}
-    asked = {
-        "gateway.port": chosen.gateway.port,
-        "prometheus.port": chosen.prometheus.port,
-        "postgres.port": chosen.postgres.port,
-        "redis.port": chosen.redis.port,
-        "mlflow.port": chosen.mlflow.port if chosen.mlflow.enabled else 0,
-    }
-    for key, port in asked.items():
+    for key, port in chosen.ports.items():
         if not port:  # whichever is free
             continue
         process = listener(port)
@@ -129,12 +124,7 @@ def ports(stack: str) -> Iterable[Finding]:
         elif process and process.pid in ours:
             yield Finding(key, True, f"{port} is ours")
         else:
-            yield Finding(
-                key,
-                False,
-                f"{port} is taken by {holder(port)}",
-                f"Stop it, or take another port: pulumi config set -s {stack} {key} {port + 1}",
-            )
+            yield Finding(key, False, f"{port} is taken by {holder(port)}", way_out(port, key, stack))
 
 
 def lock(stack: str) -> Iterable[Finding]:
@@ -150,7 +140,7 @@ def lock(stack: str) -> Iterable[Finding]:
                 "state lock",
                 False,
                 f"held by pid {held['pid']} since {held['timestamp']}, which is gone",
-                f"pulumi cancel -s {stack} --yes",
+                f'eval "$(make -s env)", then pulumi cancel -s {stack} --yes',
             )
 
 
@@ -163,7 +153,7 @@ def interrupted(stack: str) -> Iterable[Finding]:
     names = [str(operation["resource"]["urn"]).rpartition("::")[2] for operation in pending]
     if names:
         yield Finding(
-            "last change", False, f"cut off while it changed {', '.join(names)}", f"Run pulumi up -s {stack} again."
+            "last change", False, f"cut off while it changed {', '.join(names)}", f"Run {make_up(stack)} again."
         )
 
 
@@ -174,11 +164,11 @@ def processes(stack: str) -> Iterable[Finding]:
     if not programs:
         return
     if not supervisord.alive():
-        yield Finding("supervisor", False, "does not answer", f"Run pulumi up -s {stack}.")
+        yield Finding("supervisor", False, "does not answer", f"Run {make_up(stack)}.")
     for name in programs:
         for worker in supervisord.look(name):
             says = f"{worker.state}, pid {worker.pid}" if worker.pid else worker.state
-            fix = "" if worker.up else f"Read {worker.log}, then run pulumi up -s {stack}."
+            fix = "" if worker.up else f"Read {worker.log}, then run {make_up(stack)}."
             yield Finding(name, worker.up, says, fix)
 
 

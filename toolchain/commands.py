@@ -32,7 +32,7 @@ def up(stack: str) -> int:
     _prepare(stack)
     _equip(stack)
     with as_written(stack):
-        status = _watched(["pulumi", "up", *_held(stack), *(LOCAL_UP if stack == "local" else ())])
+        status = _engine(["up", *_held(stack), *(LOCAL_UP if stack == "local" else ())])
     if status == 0 and stack == "local":
         return _watched([str(places.VENV / "bin" / "modelserve"), "status"])
     return status
@@ -43,7 +43,7 @@ def down(stack: str) -> int:
     _prepare(stack)
     _equip(stack)
     with as_written(stack):
-        return _watched(["pulumi", "destroy", "--stack", stack, *(LOCAL_UP if stack == "local" else ())])
+        return _engine(["destroy", "--stack", stack, *(LOCAL_UP if stack == "local" else ())])
 
 
 def _equip(stack: str) -> None:
@@ -59,7 +59,7 @@ def preview(stack: str) -> int:
     """Say what ``up`` would change; nothing is changed by it, not even the stack's file."""
     _prepare(stack)
     with as_written(stack):
-        return _watched(["pulumi", "preview", *_held(stack)], plugins.for_preview(stack, _environment()))
+        return _engine(["preview", *_held(stack)], plugins.for_preview(stack, _environment()))
 
 
 def lint() -> int:
@@ -146,6 +146,14 @@ def _held(stack: str) -> list[str]:
     spared = places.POLICIES / "stacks" / f"{stack}.json"
     settings = ["--policy-pack-config", str(spared)] if spared.exists() else []
     return ["--stack", stack, "--policy-pack", str(places.POLICIES), *settings]
+
+
+def _engine(arguments: list[str], env: Mapping[str, str] | None = None) -> int:
+    """Run the engine; where it fails, make what it advises typeable."""
+    status = _watched(["pulumi", *arguments], env)
+    if status and not environment.variables(os.environ).items() <= os.environ.items():
+        say('\nFor a shell in which pulumi works as typed: eval "$(make -s env)"')
+    return status
 
 
 def _watched(command: list[str], env: Mapping[str, str] | None = None) -> int:

@@ -37,7 +37,7 @@ class ClusterProvider(Provider):
             raise LocalError(
                 f"There is a Kind cluster {name} that this stack did not make.\n"
                 f"  Remove it: kind delete cluster --name {name}\n"
-                f"  Or use it: pulumi config set -s dev kind.context kind-{name}"
+                f"  Or use it: write modelserve:kind.context: kind-{name} into Pulumi.dev.yaml."
             )
         if found and noted == "":
             self.say(f"removing cluster {name}, which an interrupted run left half made")
@@ -83,11 +83,7 @@ class ClusterProvider(Provider):
     def _make(self, props: dict[str, Any]) -> None:
         name, unused = props["name"], _folder(props) / "unused"
         for port in map(int, props["published"]):
-            if not ports.is_free(port):
-                raise LocalError(
-                    f"Port {port} is taken by {ports.holder(port)}.\n"
-                    f"  Stop it, or give the gateway another: pulumi config set -s dev gateway.port {port + 1}"
-                )
+            ports.require_free(port, "gateway.port", "dev")
         self.say(f"making cluster {name}: half a minute, and as long as it takes to fetch 1 GB the first time")
         write_private(_note(props), json.dumps({"node": ""}))
         try:

@@ -83,9 +83,7 @@ def _start(props: dict[str, Any]) -> None:
         docker.docker("rm", "--force", "--volumes", name)
         if any(said in error.told.lower() for said in TAKEN):
             raise LocalError(
-                f"Port {port} is taken by {ports.holder(port)}.\n"
-                "  Stop it, or give the images' registry another port: "
-                f"pulumi config set -s dev kind.registry_port {port + 1}"
+                f"Port {port} is taken by {ports.holder(port)}.\n  {ports.way_out(port, 'kind.registry_port', 'dev')}"
             ) from None
         raise LocalError(
             f"The images' registry did not start: {error.told.strip()}\n  Try it alone: docker pull {props['image']}"

@@ -56,23 +56,25 @@ def choose(count: int, start: int, taken: Collection[int]) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-def require_free(port: int, what: str, setting: str) -> None:
+def require_free(port: int, setting: str, stack: str) -> None:
     """Refuse a port that somebody listens on.
 
     Args:
         port: the port.
-        what: whose port it is meant to be, for example ``the gateway``.
-        setting: the setting that gives it another one, for example ``gateway.port``.
+        setting: the setting that says it, for example ``gateway.port``.
+        stack: whose setting that is.
 
     Raises:
         LocalError: names the program that holds the port.
     """
     if not is_free(port):
-        other = next((free for free in range(port + 1, 65536) if is_free(free)), port + 1)
-        raise LocalError(
-            f"Port {port} is taken by {holder(port)}.\n"
-            f"  Stop it, or give {what} another port: pulumi config set -s local {setting} {other}"
-        )
+        raise LocalError(f"Port {port} is taken by {holder(port)}.\n  {way_out(port, setting, stack)}")
+
+
+def way_out(port: int, setting: str, stack: str) -> str:
+    """What to do about a port that is taken, for people: names one that is not."""
+    free = next((other for other in range(port + 1, 65536) if is_free(other)), port + 1)
+    return f"Stop it, or take another port: write modelserve:{setting}: {free} into Pulumi.{stack}.yaml."
 
 
 def holder(port: int) -> str:

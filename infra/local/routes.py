@@ -58,7 +58,7 @@ class RoutesProvider(Provider):
         try:
             swap(home).apply(rendered(home, props["apps"]))
         except OSError as error:
-            raise LocalError(f"{error}\n  pulumi up -s local --refresh starts the gateway again.") from error
+            raise LocalError(f"{error}\n  make up starts the gateway again.") from error
         return {**props, "state": "APPLIED"}
 
 

@@ -98,7 +98,7 @@ class ServerProvider(Provider, ABC):
         supervisord = Supervisord(home)
         told = supervisord.told(self.name)
         if told is None or told.ports != (port,):
-            ports.require_free(port, self.name, self.setting)
+            ports.require_free(port, self.setting, "local")
         self.prepare(home, port, props)
         supervisord.run(self.program(home, port, props), lambda: self.ready(home, port), self.start_s, self.say)
         return self._outputs(home, port, props)

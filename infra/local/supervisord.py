@@ -104,7 +104,7 @@ class Supervisord:
         except OSError as error:
             raise LocalError(
                 f"No supervisor answers at {self.home.socket} ({error.strerror}).\n"
-                "  pulumi up -s local starts it again, with everything that it ran."
+                "  make up starts it again, with everything that it ran."
             ) from error
 
     def alive(self) -> bool:
@@ -282,7 +282,7 @@ def _failed(name: str, what: str, log: str) -> LocalError:
     except FileNotFoundError:
         last = []
     quoted = "".join(f"\n    | {line}" for line in last) or "\n    | (it wrote nothing)"
-    return LocalError(f"{name} {what}. The end of {log}:{quoted}\n  Put that right, then run pulumi up -s local again.")
+    return LocalError(f"{name} {what}. The end of {log}:{quoted}\n  Put that right, then run make up again.")
 
 
 def _program(text: str) -> Program:

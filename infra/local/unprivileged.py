@@ -19,7 +19,7 @@ def main(command: list[str]) -> None:
         if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWUSER) != 0:
             sys.exit(
                 f"{command[0]} does not run as root, and this machine gives root no user namespace "
-                f"({os.strerror(ctypes.get_errno())}).\n  Run pulumi up as an ordinary user."
+                f"({os.strerror(ctypes.get_errno())}).\n  Run make up as an ordinary user."
             )
         # The kernel takes a group map only from who has given up setgroups().
         Path("/proc/self/setgroups").write_text("deny")

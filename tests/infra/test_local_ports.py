@@ -1,6 +1,7 @@
 """Ports of the loopback interface: chosen where nobody sits, refused by the name of who does."""
 
 import os
+import re
 import socket
 
 import pytest
@@ -25,11 +26,20 @@ def test_a_taken_port_is_refused_with_its_holder_and_the_way_out() -> None:
     with socket.create_server((ports.LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(LocalError) as refused:
-            ports.require_free(port, "the gateway", "gateway.port")
+            ports.require_free(port, "gateway.port", "local")
     first, second = str(refused.value).splitlines()
     assert first.startswith(f"Port {port} is taken by ")
     assert first.endswith(f"(pid {os.getpid()}).")
-    assert second.startswith("  Stop it, or give the gateway another port: pulumi config set -s local gateway.port ")
+    assert second.startswith("  Stop it, or take another port: write modelserve:gateway.port: ")
+
+
+def test_the_port_that_is_named_instead_is_free() -> None:
+    with socket.create_server((ports.LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        with socket.create_server((ports.LOOPBACK, port + 1)):
+            said = ports.way_out(port, "gateway.port", "local")
+    assert re.search(r"write modelserve:gateway.port: \d+ into Pulumi.local.yaml", said)
+    assert f": {port + 1} " not in said
 
 
 def test_running_out_of_ports_is_said() -> None:

@@ -158,7 +158,7 @@ def test_a_taken_port_is_named_with_its_holder(bare: Platform) -> None:
     for said in (told.stdout, found.stdout):
         assert f"{port} is taken by" in said
         assert f"pid {os.getpid()}" in said
-        assert "pulumi config set -s local gateway.port" in said
+        assert "write modelserve:gateway.port: " in said
     assert "Traceback" not in told.stdout
 
 

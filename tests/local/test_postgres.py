@@ -123,7 +123,7 @@ def test_a_taken_port_is_named_with_its_holder(home: Home, tmp_path: Path) -> No
         port = taken.getsockname()[1]
         with pytest.raises(LocalError, match=rf"Port {port} is taken by .* \(pid \d+\)") as refused:
             RedisProvider().create(wanted(other, memory_mib=32) | {"port": float(port)})
-    assert "pulumi config set -s local redis.port" in str(refused.value)
+    assert "write modelserve:redis.port: " in str(refused.value)
 
 
 def test_redis_wants_its_password(redis: Properties) -> None:

@@ -190,4 +190,4 @@ def test_the_doctor_finds_a_process_that_died_while_its_supervisor_lives(
     supervisord.call("stopProcessGroup", app[0])
     [found] = [found for found in doctor.processes("local") if not found.ok]
     assert (found.check, found.found) == (app[0], "STOPPED")
-    assert found.remedy == f"Read {worker.log}, then run pulumi up -s local."
+    assert found.remedy == f"Read {worker.log}, then run make up."

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from infra import settings
 from infra.local.home import Home
+from infra.local.ports import is_free
 from infra.local.supervisord import Program, Supervisord
 from ops import doctor
 from ops.cli import app as modelserve
@@ -150,12 +152,18 @@ def test_a_port_that_somebody_else_has_is_found_with_its_holder(checkout: Path, 
         )
         found = [each for each in bad(doctor.ports("local")) if each.check == key]
     assert f"pid {os.getpid()}" in found[0].found
-    assert f"pulumi config set -s local {key}" in found[0].remedy
+    [other] = re.findall(rf"write modelserve:{key}: (\d+) into Pulumi.local.yaml", found[0].remedy)
+    assert is_free(int(other))
 
 
 def test_ports_that_may_be_any_are_not_looked_at(checkout: Path) -> None:
     (checkout / "Pulumi.local.yaml").write_text("config: {modelserve:target: local}")
     assert {each.check for each in doctor.ports("local")} == {"gateway.port", "prometheus.port"}
+
+
+def test_ports_of_a_cluster_are_dockers_and_not_looked_at(checkout: Path) -> None:
+    (checkout / "Pulumi.dev.yaml").write_text("config: {modelserve:target: kind}")
+    assert list(doctor.ports("dev")) == []
 
 
 def test_a_lock_whose_holder_is_gone_is_found(checkout: Path) -> None:
@@ -185,7 +193,7 @@ def test_a_change_that_was_cut_off_is_found(checkout: Path) -> None:
     (folder / "local.json").write_text(json.dumps({"checkpoint": {"latest": {"pending_operations": pending}}}))
     [found] = bad(doctor.interrupted("local"))
     assert "detector" in found.found
-    assert found.remedy == "Run pulumi up -s local again."
+    assert found.remedy == "Run make up again."
 
 
 def test_a_process_without_its_supervisor_is_found(checkout: Path) -> None:
@@ -195,7 +203,7 @@ def test_a_process_without_its_supervisor_is_found(checkout: Path) -> None:
     told = {**vars(program), "command": ["python"], "ports": []}
     supervisord.program_file("detector-1").write_text(json.dumps(told))
     found = {each.check: each for each in bad(doctor.processes("local"))}
-    assert found["supervisor"].remedy == "Run pulumi up -s local."
+    assert found["supervisor"].remedy == "Run make up."
     assert "UNSUPERVISED" in found["detector-1"].found
 
 

@@ -1,11 +1,12 @@
 """What a person types: make and its targets."""
 
+import os
 import re
 import subprocess
 
 import pytest
 
-from toolchain import cli, places, setup
+from toolchain import cli, commands, environment, places, setup
 
 TARGETS = re.findall(r"^([\w-]+):", (places.CHECKOUT / "Makefile").read_text(), re.MULTILINE)
 
@@ -43,3 +44,30 @@ def test_a_stack_that_is_none_is_refused_before_anything_is_done(
 def test_a_command_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["upp"]) == 1
     assert "See: make help" in capsys.readouterr().err
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that fails, on a machine that is set up."""
+    for step in ("_prepare", "_equip"):
+        monkeypatch.setattr(commands, step, lambda _: None)
+    monkeypatch.setattr(commands, "_watched", lambda *_: 3)
+
+
+@pytest.mark.usefixtures("failing")
+def test_where_the_engine_fails_it_is_said_how_to_type_what_it_advises(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert cli.main(["up", "local"]) == 3
+    assert 'eval "$(make -s env)"' in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("failing")
+def test_in_a_shell_that_knows_the_engine_nothing_more_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in environment.variables(os.environ).items():
+        monkeypatch.setenv(name, value)
+    assert cli.main(["up", "local"]) == 3
+    assert capsys.readouterr().err == ""

@@ -93,7 +93,7 @@ def test_one_that_an_interrupted_run_left_half_made_is_made_anew(machine: Machin
 
 def test_one_of_somebody_else_is_refused_and_stays(machine: Machine) -> None:
     theirs = created(machine, folder=str(machine.folder / "theirs"))
-    with pytest.raises(LocalError, match=r"kind delete cluster --name models\n.*kind\.context kind-models"):
+    with pytest.raises(LocalError, match=r"kind delete cluster --name models\n.*kind\.context: kind-models"):
         created(machine)
     assert machine.containers[NODE]["Id"] == theirs["node"]
 

@@ -39,7 +39,7 @@ def test_a_container_of_somebody_else_is_refused_and_stays(machine: Machine) -> 
 
 def test_a_taken_port_is_named_with_the_setting_and_nothing_is_left(machine: Machine) -> None:
     machine.has(taken=["127.0.0.1:5001:5000"])
-    with pytest.raises(LocalError, match=r"Port 5001 is taken by .*\n.*kind.registry_port 5002"):
+    with pytest.raises(LocalError, match=r"Port 5001 is taken by .*\n.*kind.registry_port: 5002"):
         created(machine)
     assert machine.containers == {}
 
