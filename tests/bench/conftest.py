@@ -17,13 +17,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 class Table:
     """Rows of what was measured, beside what was aimed at; and what more there is to say, in Markdown."""
 
-    rows: list[tuple[str, str, str]] = field(default_factory=list)
+    rows: list[tuple[str, str, str, str]] = field(default_factory=list)
     more: list[str] = field(default_factory=list)
 
-    def add(self, what: str, measured: str, goal: str = "") -> None:
-        """Keep one row, and print it at once."""
-        self.rows.append((what, measured, goal))
-        print(f"\n  {what}: {measured}" + (f"   (goal {goal})" if goal else ""))
+    def add(self, what: str, measured: str, goal: str = "", met: bool | None = None) -> None:
+        """Keep one row, and print it at once; where there is a goal, with whether it is met."""
+        verdict = {None: "", True: "yes", False: "no"}[met]
+        self.rows.append((what, measured, goal, verdict))
+        print(f"\n  {what}: {measured}" + (f"   (goal {goal}; met: {verdict})" if goal else ""))
 
     def markdown(self) -> str:
         """What was measured, with the machine and the day."""
@@ -33,8 +34,8 @@ class Table:
             "",
         ]
         if self.rows:
-            lines += ["| what | measured | goal |", "|---|---|---|"]
-            lines += [f"| {what} | {measured} | {goal} |" for what, measured, goal in self.rows]
+            lines += ["| what | measured | goal | met |", "|---|---|---|---|"]
+            lines += [f"| {' | '.join(row)} |" for row in self.rows]
         return "\n".join([*lines, *self.more]).rstrip() + "\n"
 
 

@@ -22,17 +22,21 @@ class Timings:
         seconds: how long each answered request took.
         statuses: answers by HTTP status; 0 counts connections that broke.
         elapsed_s: from the first request to the last answer.
+        refused_s: how long each of the others took.
+        refusals: status line and headers of what was answered to those, as they came.
     """
 
     seconds: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     elapsed_s: float = 0.0
     refused_s: list[float] = field(default_factory=list)
+    refusals: list[bytes] = field(default_factory=list)
 
     def add(self, more: "Timings") -> None:
         """What became of further requests, made when those of before were over."""
         self.seconds += more.seconds
         self.refused_s += more.refused_s
+        self.refusals += more.refusals
         self.statuses += more.statuses
         self.elapsed_s += more.elapsed_s
 
@@ -55,7 +59,7 @@ def closed_loop(request: Request, clients: int, until: Callable[[Timings], bool]
     timings, lock = Timings(), threading.Lock()
 
     def client() -> None:
-        with connection(request[1]) as ask:
+        with connection(request[1], timings.refusals) as ask:
             while not until(timings):
                 started = time.perf_counter()
                 status = ask(request)
@@ -75,8 +79,10 @@ def closed_loop(request: Request, clients: int, until: Callable[[Timings], bool]
 
 
 @contextmanager
-def connection(url: str) -> Iterator[Callable[[Request], int]]:
+def connection(url: str, refusals: list[bytes] | None = None) -> Iterator[Callable[[Request], int]]:
     """One kept-alive connection; a broken one counts as status 0 and is opened again.
+
+    What is refused is added to ``refusals``: status line and headers.
 
     On a socket, with a parser in C: a client in Python would add half a millisecond to what is measured.
     """
@@ -92,6 +98,8 @@ def connection(url: str) -> Iterator[Callable[[Request], int]]:
                 link.sendall(_written(*request))
                 answer = _Answer(link)
                 status, last = answer.status, answer.last
+                if status >= 400 and refusals is not None:
+                    refusals.append(b"".join(answer.parts).partition(b"\r\n\r\n")[0])
             except (OSError, httptools.HttpParserError):
                 status, last = 0, True
             if last:
@@ -117,15 +125,18 @@ class _Answer:
     Attributes:
         status: of HTTP.
         last: whether the server closes the connection after it.
+        parts: all of it, as it came.
     """
 
     def __init__(self, link: socket.socket) -> None:
         self._whole = False
+        self.parts: list[bytes] = []
         self._parser = parser = httptools.HttpResponseParser(self)
         while not self._whole:
             read = link.recv(1 << 16)
             if not read:
                 raise ConnectionError("closed before the answer's end")
+            self.parts.append(read)
             parser.feed_data(read)
         self.status: int = parser.get_status_code()
 

@@ -47,6 +47,7 @@ def told(what: str, table: Table, url: str, process: psutil.Process, port: int) 
         f"p50 / p99 of another: {shown(before)} before, {shown(during)} among them, {shown(after)} after;"
         f" {grown / 2**20:.0f} MiB for them",
         "0 failed",
+        met=True,  # or nothing is told: see asked
     )
 
 

@@ -147,11 +147,12 @@ def test_run_length_without_drift(table: Table, instances: int) -> None:
     bins = streams.binned(fresh)
     most = 10_000
     lengths = streams.lengths(bins, 1_000, most)
-    early = (lengths <= most).mean()
+    early, mean = (lengths <= most).mean(), float(np.minimum(lengths, most).mean())
     table.add(
         f"drift, no false alarm in 1,000 instances stated, reference of {instances:,}",
-        f"mean over {np.minimum(lengths, most).mean():,.0f}; {early:.0%} of the runs had one in {most:,}",
+        f"mean over {mean:,.0f}; {early:.0%} of the runs had one in {most:,}",
         "over 1,000",
+        mean > 1_000,
     )
     lengths = streams.lengths(bins, RUN_LENGTH, most)
     table.add(f"drift, as served, reference of {instances:,}", f"{(lengths <= most).sum()} alarms in {RUNS * most:,}")
@@ -172,9 +173,8 @@ def test_texts(table: Table, app: str, other: str) -> None:
         f"{(lengths <= most).sum()} alarms in {RUNS * most:,}",
     )
     lengths = half.lengths(half.binned(halves[1]), 1_000, most)
-    table.add(
-        f"drift, {app}, the same with 1,000 stated", f"mean over {np.minimum(lengths, most).mean():,.0f}", "over 1,000"
-    )
+    mean = float(np.minimum(lengths, most).mean())
+    table.add(f"drift, {app}, the same with 1,000 stated", f"mean over {mean:,.0f}", "over 1,000", mean > 1_000)
     whole = Streams(reference_of(app))
     shifts = {
         "texts three times as long": rows_of(app, longer(held_out)),
@@ -253,24 +253,14 @@ def test_cost_of_an_instance(table: Table) -> None:
     folder = resolve(known.model, known.version, default_stores())
     embedding = Embedding.of(Artefact.load(folder), folder)
     detector, findings = Detector(known, 1e7), [Finding("POSITIVE", 0.9)]
-    table.add(
-        "drift, statistics of a picture of 224 x 224",
-        f"{microseconds(lambda: pictures.statistics(tensor, (0.2,) * 3)):.0f} µs",
-        "≤ 100 µs",
-    )
-    table.add(
-        "drift, statistics of a picture of 512 x 512",
-        f"{microseconds(lambda: pictures.statistics(large, (0.2,) * 3)):.0f} µs",
-        "≤ 100 µs",
-    )
-    table.add(
-        "drift, statistics of a text of 40 word pieces",
-        f"{microseconds(lambda: texts.statistics(pieces, embedding)):.0f} µs",
-        "≤ 100 µs",
-    )
     told = texts.statistics(pieces, embedding)
-    table.add(
-        f"drift, the test of its {len(known.statistics)} statistics",
-        f"{microseconds(lambda: detector.add(measured(told, findings, detector.classes))):.0f} µs",
-        "≤ 100 µs",
-    )
+    for what, work in {
+        "statistics of a picture of 224 x 224": lambda: pictures.statistics(tensor, (0.2,) * 3),
+        "statistics of a picture of 512 x 512": lambda: pictures.statistics(large, (0.2,) * 3),
+        "statistics of a text of 40 word pieces": lambda: texts.statistics(pieces, embedding),
+        f"the test of its {len(known.statistics)} statistics": lambda: detector.add(
+            measured(told, findings, detector.classes)
+        ),
+    }.items():
+        took_us = microseconds(work)
+        table.add(f"drift, {what}", f"{took_us:.0f} µs", "≤ 100 µs", took_us <= 100)

@@ -58,8 +58,12 @@ def test_a_plan_beside_that_of_an_empty_program(tmp_path: Path, table: Table) ->
     seconds, mib = best(project)
     (project.root / "__main__.py").write_text("")
     empty_s, empty_mib = best(project)
-    table.add("preview of prod, with policies", f"{seconds:.1f} s, an empty program {empty_s:.1f} s", "≤ 12 s")
-    table.add("peak memory of prod's program", f"{mib:.0f} MiB, an empty program {empty_mib:.0f} MiB", "≤ 350 MiB")
+    took, resident = (
+        f"{seconds:.1f} s, an empty program {empty_s:.1f} s",
+        f"{mib:.0f} MiB, an empty program {empty_mib:.0f} MiB",
+    )
+    table.add("preview of prod, with policies", took, "≤ 12 s", seconds <= 12)
+    table.add("peak memory of prod's program", resident, "≤ 350 MiB", mib <= 350)
 
 
 def test_a_further_app(tmp_path: Path, table: Table) -> None:
@@ -73,7 +77,7 @@ def test_a_further_app(tmp_path: Path, table: Table) -> None:
     # The whole, and its halves: they are as one where the growth is linear.
     for fewer, more in ((first, last), (first, HALF), (HALF, last)):
         cost_ms = (taken[more] - taken[fewer]) / (more - fewer) * 1000
-        table.add(f"a further app, from {fewer} to {more}", f"{cost_ms:.0f} ms", "≤ 40 ms")
+        table.add(f"a further app, from {fewer} to {more}", f"{cost_ms:.0f} ms", "≤ 40 ms", cost_ms <= 40)
 
 
 def best(project: Project) -> tuple[float, float]:

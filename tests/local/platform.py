@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import yaml
 from infra.local.ports import is_free
 from infra.settings import CHECKOUT
 from tests.checkout import clone
+from toolchain import places
 
 UP_S = 120
 """A first ``up`` takes about ten seconds; a machine busy with other tests several times that."""
@@ -53,6 +55,27 @@ class Platform:
         )
         assert told.returncode == 0, told.stdout + told.stderr
         return {**json.loads(told.stdout.splitlines()[-1]), "PYTHONPATH": str(self.root)}
+
+    def settle(self) -> None:
+        """Be as set-up leaves a checkout: with an environment of its own, whose packages are this one's."""
+        real, own = places.VENV, self.root / ".venv"
+        own.unlink()
+        (own / "bin").mkdir(parents=True)
+        for name in ("lib", "pyvenv.cfg", *(f"bin/{file.name}" for file in (real / "bin").iterdir())):
+            (own / name).symlink_to(real / name)
+        stamp = "from toolchain import setup; setup.STAMP.write_text(setup._inputs())"
+        subprocess.run([own / "bin" / "python", "-c", stamp], cwd=self.root, env=self.environment, check=True)
+
+    def make(self, target: str) -> subprocess.Popen[str]:
+        """What a user types who has nothing but a checkout and a Python, at work; ``settle`` before."""
+        return subprocess.Popen(
+            ["make", "--no-print-directory", target, f"PYTHON={sys.executable}"],
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def pulumi(self, *arguments: str, check: bool = True, timeout_s: float = UP_S) -> subprocess.CompletedProcess[str]:
         """What a user types after ``eval "$(make -s env)"``; the output shows when it fails."""

@@ -4,8 +4,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,23 +31,17 @@ def bare(tmp_path: Path) -> Iterator[Platform]:
 
 @pytest.fixture
 def ready(bare: Platform) -> Platform:
-    """The same, set up: with an environment of its own, whose packages are this one's, as set-up leaves one."""
-    real, own = places.VENV, bare.root / ".venv"
-    own.unlink()
-    (own / "bin").mkdir(parents=True)
-    for name in ("lib", "pyvenv.cfg", *(f"bin/{file.name}" for file in (real / "bin").iterdir())):
-        (own / name).symlink_to(real / name)
-    stamp = "from toolchain import setup; setup.STAMP.write_text(setup._inputs())"
-    subprocess.run([own / "bin" / "python", "-c", stamp], cwd=bare.root, env=bare.environment, check=True)
+    """The same, set up."""
+    bare.settle()
     return bare
 
 
-def make(platform: Platform, target: str) -> subprocess.CompletedProcess[str]:
-    """What a user types who has nothing but a checkout and a Python."""
-    command = ["make", "--no-print-directory", target, f"PYTHON={sys.executable}"]
-    return subprocess.run(
-        command, cwd=platform.root, env=platform.environment, capture_output=True, text=True, check=True
-    )
+def make(platform: Platform, target: str) -> tuple[str, str]:
+    """What it says on standard output and on standard error."""
+    with platform.make(target) as making:
+        said = making.communicate()
+    assert making.returncode == 0, said
+    return said
 
 
 def installed(platform: Platform) -> dict[str, int]:
@@ -68,16 +60,16 @@ def files(platform: Platform) -> set[str]:
 
 def test_a_set_up_that_is_done_does_nothing(ready: Platform) -> None:
     before = installed(ready)
-    assert "nothing was to do" in make(ready, "setup").stderr
+    assert "nothing was to do" in make(ready, "setup")[1]
     assert installed(ready) == before
 
 
 def test_a_second_make_up_sets_nothing_up_and_changes_nothing(ready: Platform) -> None:
     make(ready, "up")
-    again = make(ready, "up")
-    assert again.stderr == ""
-    assert re.search(r"Resources:\n +\d+ unchanged\n", again.stdout)
-    assert f"{ready.gateway}/detector/" in again.stdout
+    said, complained = make(ready, "up")
+    assert complained == ""
+    assert re.search(r"Resources:\n +\d+ unchanged\n", said)
+    assert f"{ready.gateway}/detector/" in said
 
 
 def test_destroy_leaves_no_process_or_port_and_up_finds_the_pictures_again(bare: Platform, coins: bytes) -> None:
