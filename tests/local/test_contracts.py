@@ -1,6 +1,11 @@
 """What a user gets from a platform that is up, through the gateway."""
 
 import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -16,6 +21,22 @@ from tests.local.platform import Platform
 from tests.until import until
 
 pytestmark = pytest.mark.local
+
+
+def test_what_the_readme_has_one_type_first_finds_the_24_coins(platform: Platform, tmp_path: Path) -> None:
+    _, _, after = (platform.root / "README.md").read_text().partition("Where do the coins lie in a photograph?\n\n")
+    commands = textwrap.dedent(after.partition("\n\n")[0])
+    for theirs, ours in {"http://127.0.0.1:8080": platform.gateway, "/tmp/": f"{tmp_path}/"}.items():  # noqa: S108
+        assert theirs in commands
+        commands = commands.replace(theirs, ours)
+    # A shell that knows of no environment yet.
+    path = os.pathsep.join(entry for entry in os.get_exec_path() if not entry.endswith("/.venv/bin"))
+    env = {**os.environ, "PATH": path, "PYTHON": sys.executable}
+    typed = subprocess.run(["sh", "-ec", commands], cwd=platform.root, env=env, capture_output=True, check=False)
+    assert typed.returncode == 0, typed.stderr
+    objects = json.loads(typed.stdout)["objects"]
+    assert len(objects) == 24
+    assert all({"bbox", "centroid", "radius", "confidence"} <= one.keys() for one in objects)
 
 
 def test_the_gateway_lists_what_is_there(platform: Platform) -> None:
