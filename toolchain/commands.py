@@ -80,7 +80,8 @@ def test() -> int:
     """All tests, the quick ones first; a stage that fails does not hide the next."""
     ensure_policies()
     stages = [["pytest", "-n", "2"], [str(places.POLICIES / ".venv" / "bin" / "pytest"), str(places.POLICIES)]]
-    stages += [["pytest", "-m", marker] for marker in ("local", "engine", "cluster", "browser") if _is_used(marker)]
+    markers = ("index", "local", "engine", "cluster", "browser")
+    stages += [["pytest", "-m", marker] for marker in markers if _is_used(marker)]
     statuses = []
     for stage in stages:
         say(f"\n{' '.join(stage)}")
