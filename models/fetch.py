@@ -14,12 +14,16 @@ from models.hub import Published
 from models.minilm import EncoderError
 from models.store import default_stores
 from models.weights import WeightsError
+from toolchain.progress import step
 
 OURS = (efficientnet_lite0, road_lite, sentiment, ner)
 """Made from what is installed."""
 
 PUBLISHED = (resnet50.PUBLISHED, distilbert_sst2.PUBLISHED, bert_ner.PUBLISHED)
 """Made from what others published, where that can be had."""
+
+AGAIN = ".venv/bin/python -m models.fetch && make up"
+"""What to type, from the checkout: set-up asks no more once it is done."""
 
 
 def main() -> int:
@@ -43,8 +47,8 @@ def _ensure_published(folder: Path, model: Published) -> None:
     except hub.Unavailable as reason:
         print(
             f"{model.name} {model.version}: {reason}, so {model.instead}.\n"
-            f"  To have it, give a folder with {model.repository}/{model.files[0]}: "
-            f"{hub.MIRROR}=/folder python -m models.fetch",
+            f"  To have it, ask again: {AGAIN}\n"
+            f"  or give a folder with {model.repository}/{model.files[0]}: {hub.MIRROR}=/folder {AGAIN}",
             flush=True,
         )
 
@@ -79,7 +83,7 @@ def _make_published(model: Published, folder: Path) -> Artefact:
         known = {key: value for key, value in vars(Artefact.load(ready)).items() if key not in {"name", "version"}}
         files = {name: ready / name for name in known.pop("files")}
         return Artefact.write(folder, files, **known)
-    with hub.fetched(model, folder.parents[2]) as (files, source):
+    with hub.fetched(model, folder.parents[2]) as (files, source), step(f"Making {model.name} {model.version}"):
         return import_module(f"models.{model.name}.export").make(folder, files, source)
 
 

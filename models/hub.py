@@ -3,10 +3,10 @@
 import os
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from models.artefact import MANIFEST
@@ -16,9 +16,6 @@ MIRROR = "MODELSERVE_MIRROR"
 
 HUB_ANSWER_S = 3.0
 """How long set-up waits for the hub to say anything, name look-up included."""
-
-HUB_AGAIN_S = 24 * 3600
-"""How long a hub that did not answer is left alone, so that set-up without one stays fast."""
 
 
 class Unavailable(Exception):  # noqa: N818 - says what is the matter
@@ -52,19 +49,22 @@ def mirrored(model: Published) -> Path | None:
 
 @contextmanager
 def fetched(model: Published, cache: Path) -> Iterator[tuple[Path, str]]:
-    """The folder of a model's files, and where they are from; what was downloaded goes again afterwards.
+    """The folder of a model's files, and where they are from; what was downloaded goes again, however it ends.
 
     Raises:
         Unavailable: nobody has them.
+        OSError: this machine cannot hold them, for instance because its disk is full.
     """
     if mirror := os.environ.get(MIRROR):
         yield _from_mirror(model, Path(mirror)), f"{model.repository} from a mirror"
         return
     downloads = cache / "downloads"
-    folder = _from_hub(model, downloads, cache / "hub-unreachable")
-    # The hub library keeps snapshots by commit, which pins what the artefact is made from.
-    yield folder, f"{model.repository} at commit {folder.name}"
-    shutil.rmtree(downloads, ignore_errors=True)
+    try:
+        folder = _from_hub(model, downloads)
+        # The hub library keeps snapshots by commit, which pins what the artefact is made from.
+        yield folder, f"{model.repository} at commit {folder.name}"
+    finally:
+        shutil.rmtree(downloads, ignore_errors=True)
 
 
 def _from_mirror(model: Published, mirror: Path) -> Path:
@@ -77,41 +77,57 @@ def _from_mirror(model: Published, mirror: Path) -> Path:
     return folder
 
 
-def _from_hub(model: Published, downloads: Path, silent: Path) -> Path:
-    if silent.exists() and time.time() - silent.stat().st_mtime < HUB_AGAIN_S:
-        raise Unavailable(f"the hub did not answer within the last day (remove {silent} to ask again)")
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 - most of what a repeated call would take
+def _from_hub(model: Published, downloads: Path) -> Path:
+    if why := silence():
+        raise Unavailable(f"the hub cannot be reached ({why})")
+    # Imported here, like the hub's library: apps, which import this module, go without the toolchain.
+    import httpx2  # noqa: PLC0415
+    from huggingface_hub import constants, snapshot_download, utils  # noqa: PLC0415
 
+    from toolchain.progress import step  # noqa: PLC0415
+
+    # Xet keeps files of its own at home, and says everything that goes wrong as a RuntimeError.
+    constants.HF_HUB_DISABLE_XET = True
+    utils.disable_progress_bars()
+    wanted = {"repo_id": model.repository, "allow_patterns": list(model.files), "cache_dir": downloads}
     try:
-        if not _hub_answers(model):
-            raise TimeoutError
-        folder = Path(snapshot_download(model.repository, allow_patterns=list(model.files), cache_dir=downloads))
-    except OSError as error:  # The hub library's errors are OSErrors, and so are a full disk's and a cut connection's.
-        silent.parent.mkdir(parents=True, exist_ok=True)
-        silent.touch()
-        raise Unavailable(f"the hub cannot be reached{f' ({error})' if str(error) else ''}") from None
-    silent.unlink(missing_ok=True)
-    return folder
+        size = sum(file.file_size or 0 for file in snapshot_download(**wanted, dry_run=True))
+        with step(f"Fetching {model.repository} from the hub", _effort(size)):
+            return Path(snapshot_download(**wanted))
+    except (httpx2.HTTPError, OSError) as error:
+        # What has a number is the machine's own: a full disk, a folder that is somebody else's.
+        if getattr(error, "errno", None):
+            raise
+        # The library says that something is missing; what it was told comes before.
+        first = error
+        while first.__cause__:
+            first = first.__cause__
+        raise Unavailable(f"the hub did not give it ({(str(first) or repr(first)).splitlines()[0]})") from None
 
 
-def _hub_answers(model: Published) -> bool:
-    """Ask once and briefly; the hub library itself would retry for twenty seconds."""
-    import httpx  # noqa: PLC0415
-    from huggingface_hub import hf_hub_url, is_offline_mode  # noqa: PLC0415
+def _effort(size: int) -> str:
+    return f"{size / 1e6:.0f} MB: {size * 8 / 50e6:.0f} s at 50 Mbit/s"
 
-    answered = threading.Event()
+
+@cache
+def silence() -> str:
+    """Why the hub cannot be asked, empty where it can: found out once, and briefly. Its library would try for 20 s."""
+    import httpx2  # noqa: PLC0415
+    from huggingface_hub import constants, get_session  # noqa: PLC0415
+    from huggingface_hub.errors import OfflineModeIsEnabled  # noqa: PLC0415
+
+    why = f"no answer within {HUB_ANSWER_S:g} s"
 
     def ask() -> None:
+        nonlocal why
         try:
-            httpx.head(hf_hub_url(model.repository, model.files[0]), timeout=HUB_ANSWER_S).raise_for_status()
-            answered.set()
-        except httpx.HTTPError:
-            pass
+            get_session().head(constants.ENDPOINT, timeout=HUB_ANSWER_S)
+            why = ""
+        except (httpx2.TransportError, OfflineModeIsEnabled) as error:
+            why = str(error)
 
-    if is_offline_mode():
-        return False
     # A thread that is left behind: no time-out reaches into the system's name look-up.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(HUB_ANSWER_S)
-    return answered.is_set()
+    return why
