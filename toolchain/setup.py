@@ -50,7 +50,7 @@ def install_packages() -> None:
 
 
 def make_environment(venv: Path, lock: str, effort: str) -> None:
-    """Make an environment exactly what a lock says.
+    """Make an environment exactly what a lock says; it goes on working where its checkout is moved or copied to.
 
     Args:
         venv: its folder.
@@ -58,9 +58,9 @@ def make_environment(venv: Path, lock: str, effort: str) -> None:
         effort: what it takes, for people.
     """
     uv, env = str(tool.ensure(tools.UV) / "uv"), uv_environment()
-    if _python_version(venv) is None:
+    if not _works(venv):
         with step(f"Making {venv.relative_to(places.CHECKOUT)}"):
-            run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(venv)], env=env)
+            run([uv, "venv", "--quiet", "--clear", "--relocatable", "--python", sys.executable, str(venv)], env=env)
     with step(f"Installing Python packages of {lock}", effort):
         # Byte code: importing the engine's SDK without it takes seconds, at each run of a read-only installation.
         target = ["--python", str(venv / "bin" / "python"), "--require-hashes", "--compile-bytecode"]
@@ -95,8 +95,7 @@ def wants_mlflow(stack: str) -> bool:
 def ensure_environment(venv: Path, lock: str, effort: str) -> None:
     """As ``make_environment``; does nothing where the environment is what the lock says."""
     stamp, file = venv / "modelserve-setup", places.LOCKS / f"{lock}.txt"
-    # An environment knows its own path: one that was copied along with a checkout is made again.
-    wanted = hashlib.sha256(f"{venv}\n".encode() + file.read_bytes()).hexdigest()
+    wanted = hashlib.sha256(file.read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return
     make_environment(venv, lock, effort)
@@ -201,15 +200,16 @@ def _inputs() -> str:
     return digest.hexdigest()
 
 
-def _python_version(venv: Path) -> str | None:
-    """What an environment runs on; None when there is no working one."""
-    if not (venv / "pyvenv.cfg").exists():
-        return None
-    probe = [str(venv / "bin" / "python"), "-c", "import sys; assert sys.version_info >= (3, 11); print(sys.version)"]
+def _works(venv: Path) -> bool:
+    """Whether an environment runs; one whose scripts name the place that it was made in might run another's."""
+    file = venv / "pyvenv.cfg"
+    if not file.exists() or "relocatable = true" not in file.read_text():
+        return False
+    probe = [str(venv / "bin" / "python"), "-c", "import sys; assert sys.version_info >= (3, 11)"]
     try:
-        return subprocess.run(probe, capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
+        return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def _index_of_pip() -> str | None:
