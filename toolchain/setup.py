@@ -4,12 +4,11 @@ import hashlib
 import importlib.util
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from toolchain import environment, places, store, tool, tools
+from toolchain import environment, pip, places, store, tool, tools
 from toolchain.progress import ToolchainError, run, say, step
 from toolchain.stack_file import as_written
 
@@ -106,7 +105,7 @@ def uv_environment() -> dict[str, str]:
     """The environment for uv: trusts whom the system trusts, and takes the index that pip is set to."""
     env = {"UV_SYSTEM_CERTS": "true"} | os.environ | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
     env.pop("VIRTUAL_ENV", None)
-    if "UV_DEFAULT_INDEX" not in env and (index := _index_of_pip()):
+    if "UV_DEFAULT_INDEX" not in env and (index := pip.index()):
         env["UV_DEFAULT_INDEX"] = index
     return env
 
@@ -210,12 +209,3 @@ def _works(venv: Path) -> bool:
         return subprocess.run(probe, capture_output=True, check=False).returncode == 0
     except OSError:
         return False
-
-
-def _index_of_pip() -> str | None:
-    if index := os.environ.get("PIP_INDEX_URL"):
-        return index
-    if shutil.which("pip") is None:
-        return None
-    ask = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    return subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip() or None

