@@ -27,7 +27,7 @@ AGAIN = ".venv/bin/python -m models.fetch && make up"
 
 
 def main() -> int:
-    """Make what is missing; 0 also when a model cannot be had that has an alternative, 1 when one is broken."""
+    """Make what is missing; 0 also without a model that has an alternative, 1 when one is broken, 130 after Ctrl-C."""
     store = default_stores()[-1]
     try:
         for model in OURS:
@@ -37,6 +37,8 @@ def main() -> int:
     except (WeightsError, EncoderError, ArtefactError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

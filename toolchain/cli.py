@@ -11,6 +11,8 @@ from toolchain.setup import ensure_training, setup, unlink_broken
 STACK_COMMANDS = {"up": commands.up, "down": commands.down, "preview": commands.preview}
 CHECKS = {"lint": commands.lint, "test": commands.test, "bench": commands.bench}
 
+STOPPED = "Stopped. Nothing half-made is left; the same command goes on from here."
+
 
 def main(arguments: list[str]) -> int:
     """Carry out a command; return its exit status."""
@@ -20,7 +22,7 @@ def main(arguments: list[str]) -> int:
     except ToolchainError as error:
         say(f"\n{error}")
     except KeyboardInterrupt:
-        say("\nStopped. Nothing half-made is left; the same command goes on from here.")
+        say(f"\n{STOPPED}")
         return 130
     except OSError as error:
         if error.errno != errno.ENOSPC:

@@ -6,9 +6,10 @@ import signal
 import subprocess
 import tomllib
 from collections.abc import Mapping
+from types import FrameType
 
 from toolchain import environment, places, plugins, tool, tools
-from toolchain.progress import ToolchainError, run, say, step
+from toolchain.progress import ToolchainError, absent, run, say, step
 from toolchain.setup import (
     ensure_mlflow,
     ensure_policies,
@@ -159,14 +160,28 @@ def _engine(arguments: list[str], env: Mapping[str, str] | None = None) -> int:
 
 def _watched(command: list[str], env: Mapping[str, str] | None = None) -> int:
     """Run a command that talks to the user; Ctrl-C is its business, and we wait for how it ends."""
-    child = subprocess.Popen(command, cwd=places.CHECKOUT, env=env or _environment())
-    # A terminal interrupts the child too; a plain `kill` reaches us alone and is passed on.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGINT))
+    child: subprocess.Popen[bytes] | None = None
+    early = False
+
+    def interrupted(number: int, _frame: FrameType | None) -> None:
+        nonlocal early
+        if child is None:
+            early = True
+        # A terminal interrupts the child too; a plain `kill` reaches us alone and is passed on.
+        elif number == signal.SIGTERM:
+            child.send_signal(signal.SIGINT)
+
+    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        child = subprocess.Popen(command, cwd=places.CHECKOUT, env=env or _environment())
+        if early:
+            child.send_signal(signal.SIGINT)
         return child.wait()
+    except FileNotFoundError:
+        raise absent(command[0]) from None
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _environment() -> Mapping[str, str]:

@@ -105,7 +105,7 @@ def run(command: list[str], *, env: Mapping[str, str] | None = None, cwd: Path |
                 start_new_session=True,
             )
         except FileNotFoundError:
-            raise ToolchainError(f"{command[0]} is not there.\n  Install it, or put it on PATH.") from None
+            raise absent(command[0]) from None
         try:
             status = child.wait()
         except BaseException:
@@ -116,6 +116,11 @@ def run(command: list[str], *, env: Mapping[str, str] | None = None, cwd: Path |
     if status:
         raise ToolchainError(failure(command, status, written))
     return written
+
+
+def absent(program: str) -> ToolchainError:
+    """What to tell about a program that is not there."""
+    return ToolchainError(f"{program} is not there.\n  Install it, or put it on PATH.")
 
 
 def failure(command: list[str], status: int, written: str) -> str:

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.local.conftest import checkout
 from tests.local.platform import Platform
 from tests.until import until
-from toolchain import places
+from toolchain import places, setup
+from toolchain.cli import STOPPED
 
 pytestmark = pytest.mark.local
 
@@ -70,6 +72,29 @@ def test_a_second_make_up_sets_nothing_up_and_changes_nothing(ready: Platform) -
     assert complained == ""
     assert re.search(r"Resources:\n +\d+ unchanged\n", said)
     assert f"{ready.gateway}/detector/" in said
+
+
+def test_ctrl_c_in_a_set_up_leaves_no_process_and_the_next_one_works(ready: Platform, tmp_path: Path) -> None:
+    """Installing, it waits for a uv that hangs, until that may go on: then everything is installed already."""
+    held, released, uv = tmp_path / "held", tmp_path / "released", tmp_path / "bin" / "uv"
+    uv.parent.mkdir()
+    hang = f"test -e {released} || {{ echo $$ > {held}; exec sleep 600; }}"
+    uv.write_text(f'#!/bin/sh\ntest "$1" != --version || exec echo uv 99.0.0\n{hang}\n')
+    uv.chmod(0o755)
+    (ready.root / ".venv" / setup.STAMP.name).unlink()
+    ready.environment["PATH"] = f"{uv.parent}{os.pathsep}{ready.environment['PATH']}"
+    command = [sys.executable, "-m", "toolchain", "setup"]
+    # In a session of its own, like that of a terminal.
+    cut = subprocess.Popen(
+        command, cwd=ready.root, env=ready.environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    until(lambda: held.exists() and held.read_text(), "uv hangs")
+    os.killpg(cut.pid, signal.SIGINT)
+    said = cut.communicate(timeout=60)[1]
+    assert (cut.returncode, said.splitlines()[-1]) == (130, STOPPED)
+    assert not psutil.pid_exists(int(held.read_text()))
+    released.touch()
+    assert "Set up. Next: make up" in make(ready, "setup").stderr
 
 
 def test_destroy_leaves_no_process_or_port_and_up_finds_the_pictures_again(bare: Platform, coins: bytes) -> None:

@@ -1,6 +1,7 @@
 """Set-up without a hub, with a mirror and with a hub: what is made, what is said, and what a second call costs."""
 
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +127,11 @@ def test_a_damaged_artefact_is_made_again(cache: Path, capsys: pytest.CaptureFix
     assert fetch.main() == 0
     assert "damaged, so it is made again" in capsys.readouterr().out
     assert weights.read_bytes() == whole
+
+
+def test_ctrl_c_ends_it_without_a_word(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(hub, "silence", lambda: signal.raise_signal(signal.SIGINT))
+    assert fetch.main() == 130
+    assert capsys.readouterr().err == ""

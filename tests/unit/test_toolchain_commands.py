@@ -2,11 +2,14 @@
 
 import os
 import re
+import signal
 import subprocess
+from typing import Any
 
 import pytest
 
 from toolchain import cli, commands, environment, places, setup
+from toolchain.progress import ToolchainError
 
 TARGETS = re.findall(r"^([\w-]+):", (places.CHECKOUT / "Makefile").read_text(), re.MULTILINE)
 
@@ -71,3 +74,33 @@ def test_in_a_shell_that_knows_the_engine_nothing_more_is_said(
         monkeypatch.setenv(name, value)
     assert cli.main(["up", "local"]) == 3
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_only_just_starts_is_interrupted_too(
+    monkeypatch: pytest.MonkeyPatch, sign: signal.Signals
+) -> None:
+    start = subprocess.Popen
+
+    def interrupted(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        signal.raise_signal(sign)
+        return start(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    assert commands._watched(["sleep", "60"]) == -signal.SIGINT
+
+
+def test_a_kill_reaches_the_command_as_an_interrupt() -> None:
+    kill_us_and_wait = 'kill -TERM "$PPID"; exec sleep 60'
+    assert commands._watched(["sh", "-c", kill_us_and_wait]) == -signal.SIGINT
+
+
+def test_signals_mean_again_what_they_meant_before() -> None:
+    before = [signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM)]
+    commands._watched(["true"])
+    assert [signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_command_that_is_not_installed_is_named() -> None:
+    with pytest.raises(ToolchainError, match="colander is not there"):
+        commands._watched(["colander"])
