@@ -63,12 +63,17 @@ PROMETHEUS = Tool(
     # Debian 12's; our rules use nothing newer.
     at_least("2.42.0"),
     (
+        # Digests as in the release's sha256sums.txt.
         Download(
             f"https://github.com/prometheus/prometheus/releases/download/v{PROMETHEUS_RELEASE}",
             {
                 "linux-amd64": (
                     f"prometheus-{PROMETHEUS_RELEASE}.linux-amd64.tar.gz",
                     "2a542df32eac02ee17b9d844fb2aa1de00dafa5476579ba8a3ba862e9d572ea0",
+                ),
+                "linux-arm64": (
+                    f"prometheus-{PROMETHEUS_RELEASE}.linux-arm64.tar.gz",
+                    "f1f90ec08e849d494ca66c611470afc50192f0355f1a61c33f2cbde02d067823",
                 ),
             },
         ),

@@ -200,6 +200,16 @@ def test_nothing_is_downloaded_for_a_platform_without_a_digest(folder: Path) -> 
         Download("http://127.0.0.1:1", {}).obtain("sieve", PROGRAMS, folder)
 
 
+@pytest.mark.parametrize(("machine", "named"), [("x86_64", "linux-amd64"), ("aarch64", "linux-arm64")])
+def test_an_official_prometheus_is_offered_for(monkeypatch: pytest.MonkeyPatch, machine: str, named: str) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    official = tools.PROMETHEUS.sources[0]
+    assert isinstance(official, Download)
+    name, digest = official.archives[platform_name()]
+    assert name == f"prometheus-{tools.PROMETHEUS_RELEASE}.{named}.tar.gz"
+    assert len(bytes.fromhex(digest)) == 32
+
+
 @pytest.mark.parametrize(("machine", "named"), [("x86_64", "linux-x64"), ("aarch64", "linux-arm64")])
 def test_the_engine_of_the_pinned_version_is_offered_for(
     monkeypatch: pytest.MonkeyPatch, machine: str, named: str
