@@ -4,7 +4,7 @@ import errno
 import os
 import signal
 
-from toolchain import commands, environment, places
+from toolchain import commands, conditions, environment, places
 from toolchain.progress import ToolchainError, disk_full, say
 from toolchain.setup import ensure_training, setup, unlink_broken
 
@@ -18,6 +18,7 @@ def main(arguments: list[str]) -> int:
     """Carry out a command; return its exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        conditions.check()
         return _carry_out(arguments)
     except ToolchainError as error:
         say(f"\n{error}")
@@ -46,7 +47,8 @@ def _carry_out(arguments: list[str]) -> int:
             commands.lock()
         case ["install", *names]:
             commands.install(names)
-        case [command, stack] if command in STACK_COMMANDS:
+        case [command, *named] if command in STACK_COMMANDS and len(named) <= 1:
+            stack = named[0] if named else "local"
             _check_stack(stack)
             return STACK_COMMANDS[command](stack)
         case [command] if command in CHECKS:

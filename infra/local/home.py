@@ -4,8 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-SOCKET_PATH_LIMIT = 100
-"""A Unix socket's path holds 108 bytes on Linux, 104 on macOS; supervisord needs a few for a temporary name."""
+from toolchain import conditions
 
 
 class LocalError(Exception):
@@ -58,16 +57,8 @@ class Home:
         Raises:
             LocalError: the checkout's path cannot hold a socket or a supervisor configuration.
         """
-        if len(os.fsencode(self.socket)) > SOCKET_PATH_LIMIT:
-            raise LocalError(
-                f"{self.socket} is too long for a Unix socket: {len(os.fsencode(self.socket))} bytes, "
-                f"{SOCKET_PATH_LIMIT} at most.\n  Move the checkout to a shorter path."
-            )
-        if any(mark in self.root for mark in (" ;", " #", "%", "\n")):
-            raise LocalError(
-                f"{self.root!r} has a mark in it that supervisor's configuration takes for its own.\n"
-                "  Move the checkout to a path without ' ;', ' #' and '%'."
-            )
+        if why := conditions.of_stack(self.root):
+            raise LocalError(why)
         for folder in (self.run, self.log, self.data, self.secrets):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 

@@ -112,7 +112,7 @@ def test_two_checkouts_on_one_machine_do_not_disturb_each_other(
     bare: Platform, tmp_path_factory: pytest.TempPathFactory, coins: bytes
 ) -> None:
     bare.up()
-    with checkout(tmp_path_factory.mktemp("other")).up_meanwhile() as other:
+    with checkout(tmp_path_factory.mktemp("one with spaces")).up_meanwhile() as other:
         theirs = other.post("/images/", coins).json()["id"]
         assert httpx.get(f"{bare.gateway}/images/{theirs}/objects").status_code == 404
         running = {process.pid for process in other.processes()}

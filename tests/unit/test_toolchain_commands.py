@@ -44,6 +44,11 @@ def test_a_stack_that_is_none_is_refused_before_anything_is_done(
     assert {"dev", "local", "prod", "stage"} <= set(re.findall(r"\w+", said.splitlines()[-1]))
 
 
+def test_without_a_stack_it_is_the_local_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "STACK_COMMANDS", {"up": {"local": 7, "prod": 8}.get})
+    assert cli.main(["up"]) == 7
+
+
 def test_a_command_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["upp"]) == 1
     assert "See: make help" in capsys.readouterr().err
