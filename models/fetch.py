@@ -14,6 +14,7 @@ from models.hub import Published
 from models.minilm import EncoderError
 from models.store import default_stores
 from models.weights import WeightsError
+from toolchain import refused
 from toolchain.progress import step
 
 OURS = (efficientnet_lite0, road_lite, sentiment, ner)
@@ -27,7 +28,11 @@ AGAIN = ".venv/bin/python -m models.fetch && make up"
 
 
 def main() -> int:
-    """Make what is missing; 0 also without a model that has an alternative, 1 when one is broken, 130 after Ctrl-C."""
+    """Make what is missing.
+
+    Returns:
+        0, also without a model that has an alternative; 1 when one is broken or has no place; 130 after Ctrl-C.
+    """
     store = default_stores()[-1]
     try:
         for model in OURS:
@@ -36,6 +41,11 @@ def main() -> int:
             _ensure_published(store / published.name / published.version, published)
     except (WeightsError, EncoderError, ArtefactError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        if not (told := refused.explain(error)):
+            raise
+        print(told, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

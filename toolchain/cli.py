@@ -1,11 +1,10 @@
 """The commands by name; how they end when they cannot go on."""
 
-import errno
 import os
 import signal
 
-from toolchain import commands, conditions, environment, places
-from toolchain.progress import ToolchainError, disk_full, say
+from toolchain import commands, conditions, environment, places, refused
+from toolchain.progress import ToolchainError, say
 from toolchain.setup import ensure_training, setup, unlink_broken
 
 STACK_COMMANDS = {"up": commands.up, "down": commands.down, "preview": commands.preview}
@@ -26,9 +25,9 @@ def main(arguments: list[str]) -> int:
         say(f"\n{STOPPED}")
         return 130
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if not (told := refused.explain(error)):
             raise
-        say(f"\n{disk_full()}")
+        say(f"\n{told}")
     return 1
 
 

@@ -1,7 +1,6 @@
 """Tells the user what goes on, for how long, and what to do when it fails."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from toolchain import places
+from toolchain import refused
 
 TICK_S = 1.0
 LINE_LIMIT = 200
@@ -28,6 +27,9 @@ NO_NETWORK = (
     "error sending request",
     "timed out",
 )
+
+FULL = ("no space left on device", "disk quota exceeded")
+CLOSED = ("permission denied", "operation not permitted", "read-only file system")
 
 
 class ToolchainError(Exception):
@@ -132,8 +134,10 @@ def failure(command: list[str], status: int, written: str) -> str:
 
 
 def _advice(written: str) -> str:
-    if "no space left on device" in written:
-        return disk_full()
+    if any(sign in written for sign in FULL):
+        return refused.disk_full()
+    if any(sign in written for sign in CLOSED) and (closed := refused.unwritable()):
+        return closed
     if "certificate" in written:
         return NO_TRUST
     return NO_ROUTE if any(sign in written for sign in NO_NETWORK) else ""
@@ -149,13 +153,6 @@ NO_TRUST = (
 )
 
 
-def disk_full() -> str:
-    """Advice for a full disk, with the room there is."""
-    folders = {"cache": places.cache(), "checkout": places.CHECKOUT, "temporary files": Path(tempfile.gettempdir())}
-    room = ", ".join(f"{name} {_free_gb(folder):.1f} GB ({folder})" for name, folder in folders.items())
-    return f"A disk is full. Free: {room}.\n  Make room, or set MODELSERVE_CACHE or TMPDIR to a folder on another disk."
-
-
 def end_group(child: subprocess.Popen[bytes]) -> None:
     """End a child that leads its own session, and all that it started; wait until it is gone."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
@@ -166,12 +163,6 @@ def end_group(child: subprocess.Popen[bytes]) -> None:
             return
         except subprocess.TimeoutExpired:
             continue
-
-
-def _free_gb(folder: Path) -> float:
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free / 1e9
 
 
 def _elapsed(begun: float) -> str:

@@ -1,5 +1,7 @@
 """Set-up without a hub, with a mirror and with a hub: what is made, what is said, and what a second call costs."""
 
+import errno
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -135,3 +137,14 @@ def test_ctrl_c_ends_it_without_a_word(
     monkeypatch.setattr(hub, "silence", lambda: signal.raise_signal(signal.SIGINT))
     assert fetch.main() == 130
     assert capsys.readouterr().err == ""
+
+
+def test_a_full_disk_is_named_without_a_traceback(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full() -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(hub, "silence", full)
+    assert fetch.main() == 1
+    assert "A disk is full" in capsys.readouterr().err
