@@ -128,7 +128,7 @@ class Platform:
             left = self.processes()
             for process in left:
                 process.kill()
-            assert not left, f"left behind: {[process.cmdline() for process in left]}"
+            assert not left, f"left behind: {[process.info['cmdline'] for process in left]}"
 
     def modelserve(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The project's own command."""
@@ -174,15 +174,13 @@ class Platform:
         return httpx.Request("POST", f"{self.gateway}{path}", files={"file": ("picture.jpg", picture)})
 
     def processes(self) -> list[psutil.Process]:
-        """Every process that works in this checkout or was started from it."""
-        found: list[psutil.Process] = []
-        for process in psutil.process_iter():
-            try:
-                if process.pid != os.getpid() and str(self.root) in " ".join([*process.cmdline(), process.cwd()]):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+        """Every process that works in this checkout or was started from it; their ``info`` outlives them."""
+        return [
+            process
+            for process in psutil.process_iter(["name", "cmdline", "cwd", "environ"])
+            if process.pid != os.getpid()
+            and str(self.root) in " ".join([*(process.info["cmdline"] or []), process.info["cwd"] or ""])
+        ]
 
 
 def free_ports(count: int) -> list[int]:

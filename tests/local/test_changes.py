@@ -209,7 +209,9 @@ def unmended(platform: Platform) -> Iterator[None]:
 def kill_postgres_under_uploads(platform: Platform) -> None:
     """Kill it when some have written their file, and none can write its row."""
     [server] = [
-        process for process in platform.processes() if process.name() == "postgres" and "-D" in process.cmdline()
+        process
+        for process in platform.processes()
+        if process.info["name"] == "postgres" and "-D" in process.info["cmdline"]
     ]
     with closing(psycopg.connect(told(platform, "DATABASE_URL"))) as connection:
         connection.execute("LOCK TABLE images IN SHARE MODE")
@@ -225,8 +227,8 @@ def stored(platform: Platform) -> Kept:
 
 def told(platform: Platform, variable: str) -> str:
     """What the images app was told."""
-    [app] = [process for process in platform.processes() if process.cmdline()[-2:] == ["apps.runtime", "images"]]
-    return app.environ()[variable]
+    [app] = [process for process in platform.processes() if process.info["cmdline"][-2:] == ["apps.runtime", "images"]]
+    return app.info["environ"][variable]
 
 
 def test_an_answer_that_is_kept_comes_from_redis(platform: Platform, coffee: bytes) -> None:

@@ -96,7 +96,7 @@ def test_ctrl_c_in_a_set_up_leaves_no_process_and_the_next_one_works(ready: Plat
     assert (cut.returncode, said.splitlines()[-1]) == (130, STOPPED)
     assert not psutil.pid_exists(int(held.read_text()))
     released.touch()
-    assert "Set up. Next: make up" in make(ready, "setup").stderr
+    assert "Set up. Next: make up" in make(ready, "setup")[1]
 
 
 def test_destroy_leaves_no_process_or_port_and_up_finds_the_pictures_again(bare: Platform, coins: bytes) -> None:

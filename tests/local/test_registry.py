@@ -122,7 +122,9 @@ def test_the_token_is_the_users_alone_and_nowhere_else(platform: Platform) -> No
     file = platform.root / ".modelserve/local/secrets/reload.token"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     token = file.read_text().strip()
-    told = [" ".join([*process.cmdline(), *process.environ().values()]) for process in platform.processes()]
+    running = [process.info for process in platform.processes()]
+    told = [" ".join([*(each["cmdline"] or []), *(each["environ"] or {}).values()]) for each in running]
+    assert told
     state = [path.read_text(errors="replace") for path in (platform.root / ".modelserve/state").rglob("*.json")]
     logs = [path.read_text(errors="replace") for path in (platform.root / ".modelserve/local/log").glob("*.log")]
     assert not [text for text in [*told, *state, *logs] if token in text]
