@@ -2,12 +2,16 @@
 
 import ctypes
 import importlib.util
+import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -29,9 +33,11 @@ class Session(Protocol):
 
     Attributes:
         batch: 1 where the graph takes one instance a run; ``None`` where any number will do.
+        lanes: runs that may be under way at a time.
     """
 
     batch: int | None
+    lanes: int
 
     def run(self, inputs: Arrays) -> list[NDArray[np.generic]]:
         """The graph's outputs, in its order. Blocks, without holding the interpreter.
@@ -84,7 +90,13 @@ def open_session(graph: Path, device: str, threads: int) -> Session:
     return TorchSession(graph, device, threads)
 
 
+HELD_TWICE = 100_000_000
+"""Bytes of a graph up to which it is loaded twice: smaller ones gain by it (``docs/decisions/inference-engine.md``)."""
+
+
 class _OnnxSession:
+    """A graph whose run takes every core while it is the only one; runs beside each other take one core each."""
+
     def __init__(self, graph: Path, threads: int) -> None:
         import onnxruntime  # noqa: PLC0415 - half a second that a process without a model need not spend
         from onnxruntime.capi import (  # noqa: PLC0415 - as above
@@ -93,26 +105,40 @@ class _OnnxSession:
 
         # What kernels say of inputs that do not fit; lack of memory is another one.
         self._refusals = (errors.InvalidArgument, errors.Fail)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # A thread that spins from layer to layer is there at once; beyond that it takes the core from others.
-        options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions have no public base
-            raise EngineError(f"{graph}: ONNX Runtime cannot load it: {error}") from error
+
+        def load(threads: int) -> "onnxruntime.InferenceSession":
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            options.inter_op_num_threads = 1
+            # A thread that spins from layer to layer is there at once; beyond that it takes the core from others.
+            options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
+            options.add_session_config_entry("session.force_spinning_stop", "1")
+            options.log_severity_level = 3
+            try:
+                return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+            except Exception as error:  # its exceptions have no public base
+                raise EngineError(f"{graph}: ONNX Runtime cannot load it: {error}") from error
+
+        self._alone = load(threads)
+        self.lanes = threads if graph.stat().st_size <= HELD_TWICE else 1
+        self._beside = load(1) if self.lanes > 1 else self._alone
+        self._lock = threading.Lock()
+        self._running = 0
         give_memory_back()
-        self.batch = batch_of(graph, self._session.get_inputs()[0].shape[0])
+        self.batch = batch_of(graph, self._alone.get_inputs()[0].shape[0])
 
     def run(self, inputs: Arrays) -> list[NDArray[np.generic]]:
+        with self._lock:
+            session = self._beside if self._running else self._alone
+            self._running += 1
         try:
             # Its annotation allows sparse tensors and sequences, which no graph of ours answers.
-            return cast("list[NDArray[np.generic]]", self._session.run(None, dict(inputs)))
+            return cast("list[NDArray[np.generic]]", session.run(None, dict(inputs)))
         except self._refusals as error:
             raise Refused(str(error)) from None
+        finally:
+            with self._lock:
+                self._running -= 1
 
     def settle(self) -> None:
         """Every shape is run alike."""

@@ -297,7 +297,8 @@ class ServedModel(Model):
         for size in {1, max_batch}:
             # Every size of batch has its own memory plan; the largest sets what the process will hold. Where graphs are
             # compiled, one instance has code of its own.
-            await asyncio.to_thread(handler.predict, [handler.example()] * size)
+            examples = [handler.example()] * size
+            await asyncio.gather(*[asyncio.to_thread(handler.predict, examples) for _ in range(session.lanes)])
         session.settle()
         batcher = Batcher(
             handler.decode,
@@ -307,5 +308,6 @@ class ServedModel(Model):
             max_delay_s=settings.max_delay_ms / 1000,
             capacity=settings.queue,
             threads=settings.threads,
+            lanes=session.lanes,
         )
         return handler, batcher

@@ -45,9 +45,11 @@ class TorchSession:
 
     Attributes:
         batch: 1 where the graph takes one instance a run; ``None`` where any number will do.
+        lanes: runs that may be under way at a time.
     """
 
     batch: int | None
+    lanes = 1
 
     def __init__(self, file: Path, device: str, threads: int) -> None:
         """Load an ONNX graph.

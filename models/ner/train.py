@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.minilm import adapt
-from models.minilm.encoder import WIDTH, Encoder, published
+from models.minilm.encoder import SIZE, published, weights
 from models.minilm.text import Pieces, WordPieces
 from models.ner import LABELS, WEIGHTS
 from models.ner.compose import Example, compose, templates
@@ -28,7 +28,7 @@ class Head(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.narrow = nn.Linear(WIDTH + SHAPES, HIDDEN)
+        self.narrow = nn.Linear(SIZE.width + SHAPES, HIDDEN)
         self.out = nn.Linear(HIDDEN, len(LABELS))
 
     def forward(self, hidden: Tensor, look: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ def labels(example: Example, pieces: Pieces) -> NDArray[np.int64]:
 def main() -> None:
     """Train on every template; some minutes on two cores."""
     examples = compose(templates(), TIMES, SEED)
-    encoder, tokenizer = Encoder(), WordPieces.of(published("tokenizer.json"))
+    encoder, tokenizer = weights(), WordPieces.of(published("tokenizer.json"))
     split = [tokenizer.split(example.text) for example in examples]
     states = adapt.lower(encoder, [tokenizer.marked(pieces.ids) for pieces in split], FIRST)
     look = [torch.from_numpy(shapes(example.text, one)) for example, one in zip(examples, split, strict=True)]
@@ -65,10 +65,10 @@ def main() -> None:
     torch.manual_seed(SEED)
     head = Head()
     adapters, _ = adapt.fit(encoder, states, head, loss, first=FIRST, epochs=EPOCHS, rate=RATE, seed=SEED)
-    weights = adapters | {f"head.{name}": value.detach().numpy() for name, value in head.state_dict().items()}
+    trained = adapters | {f"head.{name}": value.detach().numpy() for name, value in head.state_dict().items()}
     # Half precision: half the size, with answers that differ in the fourth digit.
-    save_file({name: np.ascontiguousarray(value, np.float16) for name, value in weights.items()}, WEIGHTS)
-    print(f"{WEIGHTS}: {len(examples)} examples, {sum(value.size for value in weights.values())} numbers")
+    save_file({name: np.ascontiguousarray(value, np.float16) for name, value in trained.items()}, WEIGHTS)
+    print(f"{WEIGHTS}: {len(examples)} examples, {sum(value.size for value in trained.values())} numbers")
 
 
 if __name__ == "__main__":

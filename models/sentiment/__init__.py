@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-NAME, VERSION = "minilm_sentiment", "1.1.0"
+NAME, VERSION = "minilm_sentiment", "1.2.0"
 
 LABELS = ("NEGATIVE", "POSITIVE")
 """In the order of the network's outputs, which is DistilBERT's."""

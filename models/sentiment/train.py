@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.minilm import adapt
-from models.minilm.encoder import WIDTH, Encoder, published
+from models.minilm.encoder import SIZE, published, weights
 from models.minilm.text import WordPieces
 from models.sentiment import WEIGHTS
 from models.sentiment.compose import clauses, compose
@@ -29,7 +29,7 @@ class Head(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.linear = nn.Linear(WIDTH, 1)
+        self.linear = nn.Linear(SIZE.width, 1)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """One logit a text."""
@@ -40,7 +40,7 @@ class Head(nn.Module):
 def main() -> None:
     """Train on all that was written; some minutes on two cores."""
     examples = compose(clauses(), COMPOSED, SEED)
-    encoder, pieces = Encoder(), WordPieces.of(published("tokenizer.json"))
+    encoder, pieces = weights(), WordPieces.of(published("tokenizer.json"))
     states = adapt.lower(encoder, [pieces.marked(pieces.split(example.text).ids) for example in examples], FIRST)
     labels = torch.tensor([abs(example.label - SMOOTHING) for example in examples])
 
@@ -50,13 +50,13 @@ def main() -> None:
     torch.manual_seed(SEED)
     head = Head()
     adapters, _ = adapt.fit(encoder, states, head, loss, first=FIRST, epochs=EPOCHS, rate=RATE, seed=SEED)
-    weights = adapters | {
+    trained = adapters | {
         "head.weight": head.linear.weight.detach().numpy()[0],
         "head.bias": head.linear.bias.detach().numpy(),
     }
     # Half precision: half the size, with answers that differ in the fourth digit.
-    save_file({name: np.ascontiguousarray(value, np.float16) for name, value in weights.items()}, WEIGHTS)
-    print(f"{WEIGHTS}: {len(examples)} examples, {sum(value.size for value in weights.values())} numbers")
+    save_file({name: np.ascontiguousarray(value, np.float16) for name, value in trained.items()}, WEIGHTS)
+    print(f"{WEIGHTS}: {len(examples)} examples, {sum(value.size for value in trained.values())} numbers")
 
 
 if __name__ == "__main__":

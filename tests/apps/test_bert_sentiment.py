@@ -32,7 +32,7 @@ Answer = Callable[[httpx.Request], httpx.Response]
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the alternative only."""
     store = tmp_path_factory.mktemp("store")
-    export.make(store / "minilm_sentiment" / "1.1.0")
+    export.make(store / "minilm_sentiment" / "1.2.0")
     return store
 
 
@@ -40,7 +40,7 @@ def told(store: Path, **more: object) -> dict[str, Any]:
     return {
         "model_name": "distilbert_sst2",
         "model_version": "1.0.0",
-        "model_alternative": "minilm_sentiment@1.1.0",
+        "model_alternative": "minilm_sentiment@1.2.0",
         "model_stores": (store,),
         "threads": 1,
         "log_level": "ERROR",
@@ -111,7 +111,7 @@ async def test_the_predictor_is_asked_in_the_same_trace_with_raw_tensors(made: P
     (asked,) = seen
     assert asked.headers["traceparent"].split("-")[1] == trace_id
     assert asked.headers["content-type"] == "application/octet-stream"
-    assert asked.url.path == "/v2/models/minilm_sentiment/versions/1.1.0/infer"
+    assert asked.url.path == "/v2/models/minilm_sentiment/versions/1.2.0/infer"
 
 
 async def test_it_says_what_it_stands_in_for(client: httpx.AsyncClient) -> None:

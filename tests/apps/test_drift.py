@@ -21,7 +21,7 @@ REVIEWS = np.random.default_rng(1).permutation(holdout()[0])[:60].tolist()  # ba
 async def drifting_after(reviews: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Statistics that have drifted once these were answered and the app has left, which sees to what is left first."""
     monkeypatch.setattr(watch, "CAPACITY", 1000)  # on a machine that is busy with other tests, too, all are looked at
-    told = Settings(model_name="minilm_sentiment", model_version="1.1.0", model_stores=default_stores(), threads=1)
+    told = Settings(model_name="minilm_sentiment", model_version="1.2.0", model_stores=default_stores(), threads=1)
     app = create(told)
     served = server.build("sentiment", app, told)
     async with running(served) as client:
@@ -31,7 +31,7 @@ async def drifting_after(reviews: Sequence[str], monkeypatch: pytest.MonkeyPatch
             assert (await client.post("/v1/models/sentiment:predict", json={"instances": [review]})).is_success
     async with httpx.AsyncClient(transport=httpx.ASGITransport(served.asgi), base_url="http://app") as client:
         page = (await client.get("/metrics")).text
-    assert f'modelserve_drift_instances_total{{version="1.1.0"}} {len(reviews)}.0' in page
+    assert f'modelserve_drift_instances_total{{version="1.2.0"}} {len(reviews)}.0' in page
     detected = (line for line in page.splitlines() if line.startswith("modelserve_drift_detected{"))
     return {line.split('"')[1] for line in detected if line.endswith(" 1.0")}
 

@@ -22,7 +22,7 @@ NAMES = [("PER", "Maria Jensen"), ("ORG", "Siemens"), ("LOC", "Hamburg")]
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the alternative only."""
     store = tmp_path_factory.mktemp("store")
-    export.make(store / "minilm_ner" / "1.1.0")
+    export.make(store / "minilm_ner" / "1.2.0")
     return store
 
 
@@ -30,7 +30,7 @@ def settings(store: Path) -> Settings:
     return Settings(
         model_name="bert_ner",
         model_version="1.0.0",
-        model_alternative="minilm_ner@1.1.0",
+        model_alternative="minilm_ner@1.2.0",
         model_stores=(store,),
         threads=1,
     )

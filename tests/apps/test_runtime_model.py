@@ -86,7 +86,7 @@ async def test_what_runs_the_model_is_told_when_it_is_warm(store: Path, monkeypa
     told: list[str] = []
 
     class Telling:
-        batch = None
+        batch, lanes = None, 1
 
         def run(self, inputs: Arrays) -> list[NDArray[Any]]:
             told.append("run")

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 SENTIMENT = {
     "MODEL_NAME": "distilbert_sst2",
     "MODEL_VERSION": "1.0.0",
-    "MODEL_ALTERNATIVE": "minilm_sentiment@1.1.0",
+    "MODEL_ALTERNATIVE": "minilm_sentiment@1.2.0",
 }
 APPS: dict[str, dict[str, str]] = {
     "bert-sentiment": SENTIMENT,
@@ -32,7 +32,7 @@ APPS: dict[str, dict[str, str]] = {
     },
     "detector": {"MODEL_NAME": "circle_detector", "MODEL_VERSION": "1.1.0"},
     "images": {"MODE": "dummy"},
-    "ner": {"MODEL_NAME": "bert_ner", "MODEL_VERSION": "1.0.0", "MODEL_ALTERNATIVE": "minilm_ner@1.1.0"},
+    "ner": {"MODEL_NAME": "bert_ner", "MODEL_VERSION": "1.0.0", "MODEL_ALTERNATIVE": "minilm_ner@1.2.0"},
     "road": {"MODEL_NAME": "road", "MODEL_VERSION": "@production", "MODEL_ALTERNATIVE": "road_lite@1.0.0"},
     "sentiment": SENTIMENT,
 }

@@ -21,7 +21,7 @@ GOOD, BAD = "I love this wonderful little hotel.", "The food was awful and the s
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the alternative only."""
     store = tmp_path_factory.mktemp("store")
-    export.make(store / "minilm_sentiment" / "1.1.0")
+    export.make(store / "minilm_sentiment" / "1.2.0")
     return store
 
 
@@ -29,7 +29,7 @@ def settings(store: Path) -> Settings:
     return Settings(
         model_name="distilbert_sst2",
         model_version="1.0.0",
-        model_alternative="minilm_sentiment@1.1.0",
+        model_alternative="minilm_sentiment@1.2.0",
         model_stores=(store,),
         threads=1,
     )
@@ -58,7 +58,7 @@ async def test_v2_answers_labels_and_scores(client: httpx.AsyncClient) -> None:
 async def test_predict_answers_label_score_and_model(client: httpx.AsyncClient) -> None:
     answer = (await client.post("/predict", json={"text": GOOD})).json()
     assert answer["label"] == "POSITIVE"
-    assert (answer["model"], answer["version"]) == ("minilm_sentiment", "1.1.0")
+    assert (answer["model"], answer["version"]) == ("minilm_sentiment", "1.2.0")
 
 
 async def test_a_text_of_many_windows_is_read_to_its_end(client: httpx.AsyncClient) -> None:

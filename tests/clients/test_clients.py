@@ -23,7 +23,7 @@ VENV = places.CHECKOUT / ".venv-clients"
 SENTIMENT = {
     "MODEL_NAME": "distilbert_sst2",
     "MODEL_VERSION": "1.0.0",
-    "MODEL_ALTERNATIVE": "minilm_sentiment@1.1.0",
+    "MODEL_ALTERNATIVE": "minilm_sentiment@1.2.0",
 }
 
 

@@ -70,7 +70,7 @@ def test_arrays_go_and_come_raw(predictor: InferenceServerClient) -> None:
 @pytest.mark.parametrize("raw_outputs", [True, False])
 def test_json_and_raw_say_the_same(predictor: InferenceServerClient, raw_inputs: bool, raw_outputs: bool) -> None:
     wanted = [InferRequestedOutput("logits", binary_data=raw_outputs)]
-    answer = predictor.infer(MODEL, tensors(raw_inputs), model_version="1.1.0", outputs=wanted, request_id="7")
+    answer = predictor.infer(MODEL, tensors(raw_inputs), model_version="1.2.0", outputs=wanted, request_id="7")
     assert answer.get_response()["id"] == "7"
     np.testing.assert_array_equal(answer.as_numpy("logits"), predictor.infer(MODEL, tensors()).as_numpy("logits"))
 

@@ -24,8 +24,8 @@ pytestmark = [
 SHIPPED = {
     "circle_detector": "1.1.0",
     "efficientnet_lite0": "1.0.0",
-    "minilm_ner": "1.1.0",
-    "minilm_sentiment": "1.1.0",
+    "minilm_ner": "1.2.0",
+    "minilm_sentiment": "1.2.0",
     "road_lite": "1.0.0",
 }
 READS_TEXT = ["minilm_ner", "minilm_sentiment"]

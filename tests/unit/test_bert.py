@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from onnx import numpy_helper
 from safetensors.numpy import save_file
 
 from models import bert_ner, distilbert_sst2
@@ -15,33 +14,15 @@ from models.bert.encoder import BERT, DISTILBERT, Encoder, Size
 from models.bert_ner import export as ner
 from models.distilbert_sst2 import export as distilbert
 from models.minilm import encoder as minilm
-from models.minilm.encoder import LAYERS, LINEARS, NORMS
+from models.minilm.encoder import LINEARS, NORMS
+from models.minilm.encoder import SIZE as MINILM
 from models.minilm.text import WordPieces, batch
 from models.weights import WeightsError, he_normal, published, state
 
-MINILM = Size(layers=LAYERS, heads=12, width=384, inner=1536, vocabulary=30522, positions=512)
 TINY = Size(layers=2, heads=2, width=8, inner=16, vocabulary=12, positions=16)
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "##ly", "Anna", "anna", "é", "."]
 
 Weights = dict[str, np.ndarray]
-
-
-def of_minilm() -> Weights:
-    """The published MiniLM's weights under the names that BERT has for them."""
-    source = minilm.Encoder()
-    kept = {tensor.name: numpy_helper.to_array(tensor) for tensor in source.model.graph.initializer}
-    weights: Weights = {}
-    for table in ("word_embeddings", "position_embeddings"):
-        at = f"inner.embeddings.{table}.weight"
-        weights[f"bert.embeddings.{table}.weight"] = kept[f"{at}_q"].astype(np.float32) * kept[f"{at}_scale"]
-    for part in ("token_type_embeddings.weight", "LayerNorm.weight", "LayerNorm.bias"):
-        weights[f"bert.embeddings.{part}"] = kept[f"inner.embeddings.{part}"]
-    for number in range(LAYERS):
-        for name, value in source.layer(number).items():
-            # torch keeps a matrix as (out, in).
-            turned = value.T if name.removesuffix(".weight") in LINEARS else value
-            weights[f"bert.encoder.layer.{number}.{name}"] = np.ascontiguousarray(turned)
-    return weights
 
 
 def as_distilbert(weights: Weights) -> Weights:
@@ -87,12 +68,12 @@ def expected(texts: dict[str, np.ndarray]) -> np.ndarray:
 def test_the_encoder_answers_what_a_published_one_of_its_shape_does(
     texts: dict[str, np.ndarray], expected: np.ndarray
 ) -> None:
-    made = hidden(Encoder("minilm", state(of_minilm(), "MiniLM"), BERT, MINILM), MINILM.width, texts)
+    made = hidden(Encoder("minilm", state(minilm.weights(), "MiniLM"), BERT, MINILM), MINILM.width, texts)
     np.testing.assert_allclose(made[texts["attention_mask"] == 1], expected, atol=2e-4)
 
 
 def test_so_does_the_one_with_distilbert_s_names(texts: dict[str, np.ndarray], expected: np.ndarray) -> None:
-    weights = state(as_distilbert(of_minilm()), "MiniLM")
+    weights = state(as_distilbert(minilm.weights()), "MiniLM")
     made = hidden(Encoder("minilm", weights, DISTILBERT, MINILM), MINILM.width, texts)
     np.testing.assert_allclose(made[texts["attention_mask"] == 1], expected, atol=2e-4)
 

@@ -1,24 +1,18 @@
-"""The encoder's side of texts: word pieces, their places, windows; and its graph with adapters."""
+"""The encoder's side of texts: word pieces, their places, windows; and its weights with adapters."""
 
 import itertools
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from models.minilm import EncoderError, encoder
-from models.minilm.encoder import LAYERS, WIDTH, Encoder, published
-from models.minilm.text import OVERLAP, WINDOW, WordPieces, batch, windows
+from models.minilm.encoder import SIZE, adapted, published
+from models.minilm.text import OVERLAP, WINDOW, WordPieces, windows
 
 
 @pytest.fixture(scope="module")
 def pieces() -> WordPieces:
     return WordPieces.of(published("tokenizer.json"))
-
-
-def hidden(graph: bytes, pieces: WordPieces, text: str, output: str) -> np.ndarray:
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run([output], batch([pieces.marked(pieces.split(text).ids)]))[0])
 
 
 @pytest.mark.parametrize(
@@ -60,32 +54,22 @@ def test_windows_cover_every_piece_and_overlap(count: int) -> None:
     assert all(part.stop - part.start <= WINDOW - 2 for part in parts)
 
 
-def test_adapters_of_zero_change_nothing(pieces: WordPieces) -> None:
-    plain, adapted = Encoder(), Encoder()
-    adapted.adapt(
-        {
-            "5.output.dense.down": np.ones((4 * WIDTH, 2), np.float32),
-            "5.output.dense.up": np.zeros((2, WIDTH), np.float32),
-        }
-    )
-    state = plain.state(LAYERS)
-    shape = {state: ["batch", "sequence", WIDTH]}
-    before, after = (hidden(one.finish([], shape), pieces, "A cat sat.", state) for one in (plain, adapted))
-    np.testing.assert_allclose(after, before, atol=1e-6)
+def test_adapters_of_zero_change_nothing() -> None:
+    weights, name = encoder.weights(), "bert.encoder.layer.5.output.dense.weight"
+    factors = {
+        "5.output.dense.down": np.ones((SIZE.inner, 2), np.float32),
+        "5.output.dense.up": np.zeros((2, SIZE.width), np.float32),
+    }
+    np.testing.assert_array_equal(adapted(weights, factors)[name], weights[name])
 
 
-def test_an_adapter_adds_its_product_to_its_matrix(pieces: WordPieces) -> None:
-    adapted = Encoder()
-    down, up = np.full((WIDTH, 1), 0.01, np.float32), np.full((1, WIDTH), 0.5, np.float32)
-    adapted.adapt({"0.attention.self.query.down": down, "0.attention.self.query.up": up})
-    first = "layer_norm"
-    outputs = {name: ["batch", "sequence", WIDTH] for name in ("linear", first)}
-    graph = adapted.finish([], outputs)
-    entered = hidden(graph, pieces, "A cat sat.", first)
-    weights = Encoder().layer(0)
-    matrix = weights["attention.self.query.weight"] + down @ up
-    expected = entered @ matrix + weights["attention.self.query.bias"]
-    np.testing.assert_allclose(hidden(graph, pieces, "A cat sat.", "linear"), expected, atol=1e-4)
+def test_an_adapter_adds_its_product_to_its_matrix_and_to_no_other() -> None:
+    weights, name = encoder.weights(), "bert.encoder.layer.0.intermediate.dense.weight"
+    random = np.random.default_rng(0)
+    down, up = (random.normal(size=shape).astype(np.float32) for shape in ((SIZE.width, 8), (8, SIZE.inner)))
+    made = adapted(weights, {"0.intermediate.dense.down": down, "0.intermediate.dense.up": up})
+    np.testing.assert_allclose(made[name], weights[name] + (down @ up).T, atol=1e-4)
+    assert [each for each in weights if made[each] is not weights[each]] == [name]
 
 
 def test_another_file_than_the_published_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
