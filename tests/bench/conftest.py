@@ -22,6 +22,7 @@ class Table:
 
     def add(self, what: str, measured: str, goal: str = "", met: bool | None = None) -> None:
         """Keep one row, and print it at once; where there is a goal, with whether it is met."""
+        assert bool(goal) == (met is not None), "a goal is met or not"
         verdict = {None: "", True: "yes", False: "no"}[met]
         self.rows.append((what, measured, goal, verdict))
         print(f"\n  {what}: {measured}" + (f"   (goal {goal}; met: {verdict})" if goal else ""))
