@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.artefact import Artefact, Signature
 from models.bert import embedding
 from models.minilm.text import WordPieces
+from models.weights import WeightsError
 
 Logits = Callable[[Mapping[str, NDArray[Any]]], NDArray[np.float32]]
 """The graph's answer to its inputs by name; it ignores what it does not take."""
@@ -42,8 +43,15 @@ def write(
         provenance: where the weights come from and what they learned from.
 
     Raises:
+        WeightsError: the tokenizer has other word pieces than the network has embeddings for.
         ArtefactError: the folder exists already.
     """
+    pieces = WordPieces.of(tokenizer)
+    if pieces.count != len(embeddings):
+        raise WeightsError(
+            f"The vocabulary has {pieces.count} word pieces, but the weights have embeddings of {len(embeddings)}: "
+            "they do not belong together.\n  Give both as they were published with each other."
+        )
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     takes = [tensor.name for tensor in signature.inputs]
 
@@ -65,5 +73,5 @@ def write(
         signature=signature,
         preprocess={"tokenizer": "tokenizer.json", "embedding": embedding.FILE},
         labels="labels.txt",
-        metrics=dict(measure(logits, WordPieces.of(tokenizer))),
+        metrics=dict(measure(logits, pieces)),
     )

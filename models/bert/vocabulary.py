@@ -17,7 +17,8 @@ def tokenizer(vocabulary: Path, *, lowercase: bool) -> bytes:
     Raises:
         WeightsError: the file is no such vocabulary.
     """
-    pieces = vocabulary.read_text(encoding="utf-8").splitlines()
+    # Not splitlines: a piece may be a character that Unicode ends lines with.
+    pieces = vocabulary.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     missing = [mark for mark in ("[PAD]", "[UNK]", "[CLS]", "[SEP]") if mark not in pieces]
     if missing:
         raise WeightsError(f"{vocabulary} lacks {', '.join(missing)}: it is no vocabulary of BERT.\n  Fetch it again.")

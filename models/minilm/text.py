@@ -50,6 +50,11 @@ class WordPieces:
         """From the content of a ``tokenizer.json``."""
         return cls(Tokenizer.from_str(content.decode()))
 
+    @property
+    def count(self) -> int:
+        """Word pieces that it knows."""
+        return self._tokenizer.get_vocab_size()
+
     def split(self, text: str) -> Pieces:
         """A text in word pieces; none for a text of spaces."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)

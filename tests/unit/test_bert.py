@@ -119,6 +119,15 @@ def test_a_repository_of_bert_ner_becomes_an_artefact(tmp_path: Path, monkeypatc
     assert made.license == "MIT"
 
 
+def test_a_vocabulary_of_another_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = publish(tmp_path / "files", random(distilbert.network))
+    (files / "vocab.txt").write_text("\n".join([*VOCABULARY, "more"]) + "\n", encoding="utf-8")
+    monkeypatch.setattr(distilbert.network, "__defaults__", (TINY,))
+    monkeypatch.setattr(distilbert, "BASE", TINY)
+    with pytest.raises(WeightsError, match="has 13 word pieces, but the weights have embeddings of 12"):
+        distilbert.make(tmp_path / "distilbert_sst2" / "1.0.0", files, "a test")
+
+
 @pytest.mark.parametrize("model", [distilbert_sst2, bert_ner])
 def test_published_files_are_weights_that_run_no_code(model: object) -> None:
     assert model.PUBLISHED.files == ("model.safetensors", "vocab.txt")  # type: ignore[attr-defined]
