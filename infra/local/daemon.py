@@ -81,6 +81,7 @@ def _end_unreachable(home: Home) -> None:
         return
     if ours:
         process.terminate()
+        process.resume()  # one that was suspended takes notice only then
         orphans.wait([process], PATIENCE_S)
 
 

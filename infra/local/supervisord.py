@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
-from xmlrpc.client import Fault, ServerProxy
+from typing import Any, Literal
+from xmlrpc.client import Fault
 
-from supervisor.xmlrpc import Faults, SupervisorTransport  # pyright: ignore[reportMissingTypeStubs]
+from supervisor.xmlrpc import Faults  # pyright: ignore[reportMissingTypeStubs]
 
 from infra.local import launch, orphans
+from infra.local.control import Control
 from infra.local.home import Home, LocalError, write_private
 
 LAUNCHER = Path(launch.__file__)
@@ -89,23 +90,16 @@ class Supervisord:
 
     def __init__(self, home: Home) -> None:
         self.home = home
+        self._control = Control(home.socket)
 
     def call(self, method: str, *args: str | bool) -> Any:  # noqa: ANN401 - XML-RPC answers anything
         """Call supervisord's XML-RPC interface.
 
         Raises:
-            LocalError: nobody answers at the socket.
+            LocalError: nobody answers at the socket, or not in time.
             Fault: supervisord refused.
         """
-        transport = cast(Any, SupervisorTransport)(None, None, f"unix://{self.home.socket}")
-        try:
-            with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
-                return getattr(proxy.supervisor, method)(*args)
-        except OSError as error:
-            raise LocalError(
-                f"No supervisor answers at {self.home.socket} ({error.strerror}).\n"
-                "  make up starts it again, with everything that it ran."
-            ) from error
+        return self._control.call(method, *args)
 
     def alive(self) -> bool:
         """Whether supervisord answers and is not on its way out."""

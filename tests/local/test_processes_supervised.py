@@ -88,6 +88,22 @@ def test_a_second_supervisor_is_not_started(home: Home, supervisord: Supervisord
     assert daemon.ensure(home, quiet) == supervisord.call("getPID")
 
 
+def test_a_supervisor_that_hangs_is_told_from_one_that_works_and_replaced(
+    home: Home, supervisord: Supervisord, app: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.local.control.ANSWER_S", 0.5)
+    process = psutil.Process(supervisord.call("getPID"))
+    process.suspend()
+    hung = Supervisord(home)
+    with pytest.raises(LocalError, match="timed out"):
+        hung.call("getState")
+    [worker] = hung.look(app[0])
+    assert worker.state == "UNSUPERVISED"
+    assert daemon.ensure(home, quiet) != process.pid
+    assert orphans.has_ended(process)
+    until(lambda: Supervisord(home).look(app[0])[0].up, "the program runs again")
+
+
 def test_every_worker_has_a_port_of_its_own(home: Home, supervisord: Supervisord) -> None:
     provider = ProcessProvider()
     made = provider.create(props(home, workers=2))
