@@ -1,6 +1,5 @@
 """The socket that supervisord is told by what to do."""
 
-import socket
 import time
 from http.client import HTTPConnection
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 from xmlrpc.client import ServerProxy, Transport
 
 from infra.local.home import LocalError
+from infra.local.sockets import SocketConnection
 
 ANSWER_S = 5
 """supervisord answers within milliseconds, and starts and stops nothing while a caller waits."""
@@ -53,15 +53,4 @@ class _ToSocket(Transport):
 
     def make_connection(self, host: object) -> HTTPConnection:
         """Whatever the host is called, the socket is it."""
-        return _SocketConnection(self._path)
-
-
-class _SocketConnection(HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=ANSWER_S)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+        return SocketConnection(self._path, ANSWER_S)

@@ -2,17 +2,17 @@
 
 import json
 import re
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from infra.local.home import Home, LocalError, write_private
+from infra.local.sockets import SocketConnection
 from infra.serving.envoy import wire
 from infra.serving.envoy.wire import NAME
 
@@ -38,19 +38,6 @@ _FILES = {
 _DOWNSTREAM = f"http.{NAME}.downstream_rq_active"
 
 
-class _Connection(HTTPConnection):
-    """To a Unix socket. A client with more to it takes longer to import than all else that a plan asks for."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("admin", timeout=ANSWER_S)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
 @dataclass(frozen=True)
 class Admin:
     """Envoy's admin interface.
@@ -67,7 +54,7 @@ class Admin:
         Raises:
             OSError: nobody listens there, or it is no answer.
         """
-        with closing(_Connection(self.socket)) as connection:
+        with closing(SocketConnection(self.socket, ANSWER_S)) as connection:
             try:
                 connection.request(method, path)
                 answer = connection.getresponse()
