@@ -6,9 +6,9 @@ import subprocess
 
 from pydantic import ValidationError
 
-from infra.settings import CHECKOUT
 from stacks.outputs import Deployment
 from toolchain import environment
+from toolchain.places import CHECKOUT
 
 
 class NotDeployed(Exception):  # noqa: N818 - a state of affairs, not a fault

@@ -19,7 +19,7 @@ from infra.local.supervisord import Supervisord
 from infra.validation import SettingsError
 from ops.deployment import NotDeployed, make_up, read
 from ops.output import AsJson, Stack, console
-from ops.status import unready
+from ops.status import client, unready
 from toolchain import environment
 from toolchain.tools import AT_SETUP
 
@@ -180,13 +180,14 @@ def readiness(stack: str) -> Iterable[Finding]:
         found, _, remedy = str(error).partition("\n")
         yield Finding("deployment", False, found, remedy.strip())
         return
-    for name, app in deployed.apps.items():
-        for version in app.versions:
-            for address, log in zip(version.addresses, version.logs, strict=True):
-                problem = unready(address)
-                said = f"{name} {version.label} at {address}"
-                fix = f"Read {log}." if problem else ""
-                yield Finding(said, problem is None, problem or "ready", fix)
+    with client() as asking:
+        for name, app in deployed.apps.items():
+            for version in app.versions:
+                for address, log in zip(version.addresses, version.logs, strict=True):
+                    problem = unready(asking, address)
+                    said = f"{name} {version.label} at {address}"
+                    fix = f"Read {log}." if problem else ""
+                    yield Finding(said, problem is None, problem or "ready", fix)
 
 
 def _state() -> Path:

@@ -10,10 +10,10 @@ from rich.table import Table
 
 from infra.local.home import Home
 from infra.local.supervisord import Supervisord, Worker
-from infra.settings import CHECKOUT
 from ops.deployment import NotDeployed, read
 from ops.output import AsJson, Stack, console, fail
 from stacks.outputs import Deployment, Version
+from toolchain.places import CHECKOUT
 
 PROBE_S = 2.0
 """An instance that is well answers its probes in milliseconds."""
@@ -68,9 +68,9 @@ def status(stack: Stack = "local", as_json: AsJson = False) -> None:
 def look(deployed: Deployment) -> list[Instance]:
     """Ask every version of every app how it is, all at once."""
     workers = _workers(Supervisord(Home(str(CHECKOUT / ".modelserve" / "local"))))
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(8) as pool, client() as asking:
         asked = [
-            pool.submit(_look, workers, name, app.urls, version)
+            pool.submit(_look, asking, workers, name, app.urls, version)
             for name, app in deployed.apps.items()
             for version in app.versions
         ]
@@ -87,25 +87,30 @@ def _workers(supervisord: Supervisord) -> dict[str, Worker]:
     }
 
 
-def _look(workers: dict[str, Worker], app: str, urls: list[str], version: Version) -> Instance:
-    problems = [problem for address in version.addresses if (problem := unready(address))]
+def client() -> httpx.Client:
+    """What asks instances: one for all, as making one takes longer than an answer."""
+    return httpx.Client(timeout=PROBE_S, trust_env=False)
+
+
+def _look(asking: httpx.Client, workers: dict[str, Worker], app: str, urls: list[str], version: Version) -> Instance:
+    problems = [problem for address in version.addresses if (problem := unready(asking, address))]
     return Instance(
         app=app,
         urls=urls,
         version=version.label,
         weight=version.weight,
         mirror=version.mirror,
-        serves=_serves(version.addresses),
+        serves=_serves(asking, version.addresses),
         ready=not problems,
         problem="; ".join(dict.fromkeys(problems)) or None,
         processes=[workers[address] for address in version.addresses if address in workers],
     )
 
 
-def unready(address: str) -> str | None:
+def unready(asking: httpx.Client, address: str) -> str | None:
     """Why the instance at ``http://host:port`` is not ready; None when it is."""
     try:
-        answer = httpx.get(f"{address}/ready", timeout=PROBE_S, trust_env=False)
+        answer = asking.get(f"{address}/ready")
     except httpx.HTTPError as error:
         return f"{address} does not answer ({type(error).__name__})"
     if answer.is_success:
@@ -116,10 +121,10 @@ def unready(address: str) -> str | None:
         return f"{address}/ready says {answer.status_code}"
 
 
-def _serves(addresses: list[str]) -> str:
+def _serves(asking: httpx.Client, addresses: list[str]) -> str:
     for address in addresses:
         try:
-            told = httpx.get(f"{address}/model/info", timeout=PROBE_S, trust_env=False).json()
+            told = asking.get(f"{address}/model/info").json()
         except (httpx.HTTPError, ValueError):
             continue
         if "name" in told and "version" in told:

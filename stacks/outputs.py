@@ -1,11 +1,14 @@
 """What every stack tells the world about itself."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import pulumi
 from pydantic import BaseModel
 
-from infra.serving.spec import ServingSpec
+if TYPE_CHECKING:  # the commands that read this wait for neither
+    import pulumi
+
+    from infra.serving.spec import ServingSpec
 
 
 class Version(BaseModel):
@@ -54,8 +57,12 @@ class Deployment(BaseModel):
     services: dict[str, str] = {}
 
 
-def tell(gateway: pulumi.Input[str], specs: Sequence[ServingSpec], services: Mapping[str, pulumi.Input[str]]) -> None:
+def tell(
+    gateway: "pulumi.Input[str]", specs: "Sequence[ServingSpec]", services: "Mapping[str, pulumi.Input[str]]"
+) -> None:
     """Export the deployment of a stack whose apps run on a cluster, where nobody is told single instances."""
+    import pulumi  # noqa: PLC0415 - there already in a plan
+
     told = pulumi.Output.all(gateway=gateway, services=dict(services)).apply(
         lambda known: Deployment(
             gateway=known["gateway"],
@@ -67,7 +74,7 @@ def tell(gateway: pulumi.Input[str], specs: Sequence[ServingSpec], services: Map
         pulumi.export(name, told[name])
 
 
-def _app(spec: ServingSpec, gateway: str) -> App:
+def _app(spec: "ServingSpec", gateway: str) -> App:
     beside = spec.traffic.canary
     versions = [Version(label=spec.version, weight=100 - (beside.weight if beside else 0))]
     if beside:

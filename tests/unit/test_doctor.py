@@ -19,7 +19,7 @@ from infra.local.home import Home
 from infra.local.ports import is_free
 from infra.local.supervisord import Program, Supervisord
 from ops import doctor
-from ops.cli import app as modelserve
+from ops.cli import command_line
 from ops.deployment import NotDeployed
 from stacks.outputs import App, Deployment, Version
 from toolchain import places
@@ -105,7 +105,7 @@ def test_a_tool_of_the_wrong_version_is_found(programs: Path) -> None:
 
 
 def test_without_an_engine_the_doctor_tells_of_everything_else(programs: Path) -> None:
-    told = CliRunner().invoke(modelserve, ["doctor"])
+    told = CliRunner().invoke(command_line(), ["doctor"])
     assert isinstance(told.exception, SystemExit)
     assert told.exit_code == 1
     assert "bad  pulumi: not found\n     → Run make setup.\n" in told.stdout
@@ -114,7 +114,7 @@ def test_without_an_engine_the_doctor_tells_of_everything_else(programs: Path) -
 
 
 def test_without_an_engine_status_says_how_to_get_one(programs: Path) -> None:
-    told = CliRunner().invoke(modelserve, ["status"])
+    told = CliRunner().invoke(command_line(), ["status"])
     assert isinstance(told.exception, SystemExit)
     assert told.exit_code == 1
     assert told.stderr.startswith("Nothing is known about stack local: pulumi does not run")
@@ -126,7 +126,7 @@ def test_what_was_found_is_told_before_what_is_looked_at_next(monkeypatch: pytes
         raise RuntimeError
 
     monkeypatch.setattr(doctor, "disk", broken)
-    told = CliRunner().invoke(modelserve, ["doctor"])
+    told = CliRunner().invoke(command_line(), ["doctor"])
     assert isinstance(told.exception, RuntimeError)
     assert "ok   configuration: Pulumi.local.yaml and" in told.stdout
 

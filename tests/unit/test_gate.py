@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ops import gate
-from ops.cli import app as command
+from ops.cli import command_line
 from ops.gate import Limits, judge, put_back
 from stacks.outputs import App, Deployment, Version
 
@@ -175,7 +175,7 @@ def brought_up(checkout: Path) -> list[str]:
 
 
 def deploy(*arguments: str) -> Any:
-    return CliRunner().invoke(command, ["deploy", "prod", "--ready-s", "0.05", "--watch-s", "0.05", *arguments])
+    return CliRunner().invoke(command_line(), ["deploy", "prod", "--ready-s", "0.05", "--watch-s", "0.05", *arguments])
 
 
 def test_what_is_well_stays(checkout: Path) -> None:

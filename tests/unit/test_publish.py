@@ -11,7 +11,7 @@ from models.artefact import ArtefactError
 from models.publish import digests, publish
 from models.remote import fetch, open_store
 from models.store import StoreError
-from ops.cli import app
+from ops.cli import command_line
 from tests.unit.bucket import URL, Bucket, written
 
 FILES = ["labels.txt", "model.onnx", "artefact.json"]
@@ -103,7 +103,7 @@ def here(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Buc
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["publish", *arguments])
+    return CliRunner().invoke(command_line(), ["publish", *arguments])
 
 
 def test_what_is_named_is_published(here: Bucket) -> None:

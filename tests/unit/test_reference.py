@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from apps.runtime.drift import Reference
 from ops import payloads, reference
-from ops.cli import app as modelserve
+from ops.cli import command_line
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def log(checkout: Path, count: int, size: float, *, version: str = "1.1.0", shad
 
 
 def run(*arguments: str) -> tuple[int, str]:
-    done = CliRunner().invoke(modelserve, ["reference", *arguments])
+    done = CliRunner().invoke(command_line(), ["reference", *arguments])
     return done.exit_code, done.output
 
 

@@ -11,7 +11,7 @@ from pulumi_aws import acm, ec2, ssm
 from pulumi_random import RandomPassword
 from typer.testing import CliRunner
 
-from ops.cli import app
+from ops.cli import command_line
 from ops.program import Made, Recording
 from ops.render import write
 
@@ -91,13 +91,13 @@ def test_whole_numbers_stay_whole_and_keys_keep_an_order() -> None:
 
 
 def test_processes_of_this_machine_have_nothing_to_render(tmp_path: Path) -> None:
-    told = CliRunner().invoke(app, ["render", "--stack", "local", "--out", str(tmp_path)])
+    told = CliRunner().invoke(command_line(), ["render", "--stack", "local", "--out", str(tmp_path)])
     assert told.exit_code == 1
     assert "nothing to render" in told.stderr
 
 
 def test_an_unknown_stack_is_named_with_those_there_are(tmp_path: Path) -> None:
-    told = CliRunner().invoke(app, ["render", "--stack", "porduction", "--out", str(tmp_path)])
+    told = CliRunner().invoke(command_line(), ["render", "--stack", "porduction", "--out", str(tmp_path)])
     assert told.exit_code == 1
     assert "Pulumi.porduction.yaml" in told.stderr
     assert "prod" in told.stderr
@@ -105,7 +105,7 @@ def test_an_unknown_stack_is_named_with_those_there_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stack", ["dev", "stage", "prod"])
 def test_every_stack_renders_without_credentials(stack: str, tmp_path: Path) -> None:
-    told = CliRunner().invoke(app, ["render", "--stack", stack, "--out", str(tmp_path / "out")])
+    told = CliRunner().invoke(command_line(), ["render", "--stack", stack, "--out", str(tmp_path / "out")])
     assert told.exit_code == 0, told.output
     objects = [yaml.safe_load(file.read_text()) for file in (tmp_path / "out/kubernetes").rglob("*.yaml")]
     assert {"Deployment", "HTTPRoute", "NetworkPolicy"} <= {each["kind"] for each in objects}

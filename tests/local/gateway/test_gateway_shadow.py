@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ops import payloads, shadow
-from ops.cli import app as modelserve
+from ops.cli import command_line
 from stacks.outputs import App, Deployment, Version
 from tests.apps.doubler import write_doubler
 from tests.apps.shadowed import CANARY, CANARY_SCORE, DISAGREES_EVERY, STABLE_SCORE
@@ -81,10 +81,10 @@ def test_mirrored_answers_are_compared_with_stables(
     deployed = Deployment(gateway=gateway.url, apps={"echo": App(summary="", urls=[], versions=described)})
     monkeypatch.setattr(shadow, "read_deployment", lambda _stack: deployed)
     monkeypatch.setattr(payloads, "CHECKOUT", tmp_path)
-    told = CliRunner().invoke(modelserve, ["shadow", "echo", "--json"])
+    told = CliRunner().invoke(command_line(), ["shadow", "echo", "--json"])
     assert told.exit_code == 0, told.output
     report = json.loads(told.stdout)
-    assert "87.50%" in CliRunner().invoke(modelserve, ["shadow", "echo"]).output
+    assert "87.50%" in CliRunner().invoke(command_line(), ["shadow", "echo"]).output
     agreed = REQUESTS - REQUESTS // DISAGREES_EVERY
     assert (report["compared"], report["stable_only"], report["canary_only"]) == (REQUESTS, 0, 0)
     assert report["agreed"] == agreed
