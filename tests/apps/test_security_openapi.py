@@ -7,12 +7,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from schemathesis import openapi
 
 from tests.apps.conftest import serving
 from tests.apps.doubler import app_for, settings_for
 from tests.apps.images_stage import problem, stage
-from tests.apps.pictures import noise, upload
+from tests.apps.pictures import b64, noise, upload
 from tests.apps.processes import running
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +42,8 @@ APPS: dict[str, dict[str, str]] = {
 # A document cannot say of bytes that they must be a picture, nor what an app takes for an instance.
 EXAMPLES = "5"
 BEYOND_DOCUMENTS = "positive_data_acceptance"
+OWN = ("--include-path-regex", r"^/$|^/predict|:predict$|\{name\}/infer$")
+"""An app's own paths, and those whose answers depend on it."""
 
 
 @pytest.mark.parametrize("app", APPS)
@@ -56,10 +60,11 @@ def test_no_request_breaks_the_contract_or_the_app(app: str, tmp_path: Path) -> 
         else:
             told = told | {"RELOAD_TOKEN_FILE": str(token)}
         url = stack.enter_context(running(app, tmp_path, **told))
-        # Beside its own paths an app has the runtime's, which are the same in all apps: once is enough.
-        own = () if app in ("detector", "images") else ("--include-path-regex", "^/predict|:predict$")
-        tried = schemathesis(url, known(app, url), tmp_path, *own)
+        # The runtime's other paths are the same in all apps: once is enough.
+        tried = schemathesis(url, known(app, url), tmp_path, *(() if app in ("detector", "images") else OWN))
         assert tried.returncode == 0, tried.stdout + tried.stderr
+        if app != "images":
+            predictions_are_as_documented(url)
         assert httpx.get(f"{url}/ready").is_success
     assert not re.search(r'"status": 5(?!04)', (tmp_path / f"{app}.log").read_text())
 
@@ -71,6 +76,38 @@ def known(app: str, url: str) -> dict[str, str]:
         return {"image_id": stored["id"], "object_id": stored["objects"][0]["id"]}
     served = httpx.get(f"{url}/model/info").json()
     return {"name": served["name"], "version": served["version"]}
+
+
+def predictions_are_as_documented(url: str) -> None:
+    """Noise is hardly ever answered: what is, in V1 and V2, in JSON and raw, is held to the document here."""
+    document, name = openapi.from_url(f"{url}/openapi.json"), httpx.get(f"{url}/model/info").json()["name"]
+    about = httpx.get(f"{url}/v2/models/{name}")
+    document["/v2/models/{name}"]["GET"].validate_response(about)
+    inputs = about.json()["inputs"]
+    values = [example(one["name"], one["datatype"]) for one in inputs]
+    instance = (
+        values[0] if len(values) == 1 else {one["name"]: value for one, value in zip(inputs, values, strict=True)}
+    )
+    sent = [
+        {"name": one["name"], "datatype": one["datatype"], "shape": [1, *np.shape(value)], "data": [value]}
+        for one, value in zip(inputs, values, strict=True)
+    ]
+    infer, predict = "/v2/models/{name}/infer", "/v1/models/{name}:predict"
+    for path, asked in (
+        (predict, {"instances": [instance]}),
+        (infer, {"id": "7", "inputs": sent}),
+        (infer, {"inputs": sent, "parameters": {"binary_data_output": True}}),
+    ):
+        answer = httpx.post(f"{url}{path.replace('{name}', name)}", json=asked)
+        assert answer.status_code == 200, answer.text
+        document[path]["POST"].validate_response(answer)
+
+
+def example(name: str, datatype: str) -> str | list[int]:
+    """An instance of an input: of pictures, of texts, of numbers that stand for the pieces of a text."""
+    if datatype != "BYTES":
+        return [1, 1, 1]
+    return b64(noise()) if name == "image" else "A good road."
 
 
 def schemathesis(url: str, known: dict[str, str], folder: Path, *more: str) -> "subprocess.CompletedProcess[str]":

@@ -8,38 +8,7 @@ from starlette.responses import Response
 
 from apps.runtime.model import Model
 from apps.runtime.problems import unavailable
-from apps.runtime.protocols import body
-
-INSTANCES = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["instances"],
-                    "properties": {"instances": {"type": "array"}, "parameters": {"type": "object"}},
-                }
-            }
-        },
-    }
-}
-
-
-PREDICTIONS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "One prediction for each instance",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["predictions"],
-                    "properties": {"predictions": {"type": "array", "items": {"type": "object"}}},
-                }
-            }
-        },
-    }
-}
+from apps.runtime.protocols import body, documents
 
 
 class _Name(StringConvertor):
@@ -57,12 +26,12 @@ def routes(model: Model, names: frozenset[str], instance: str | None = None) -> 
         if name not in names and name != model.identity[0]:
             raise body.unknown_model(name, model.identity[0])
 
-    @router.get("/models")
+    @router.get("/models", response_model=documents.Models)
     async def models() -> dict[str, list[str]]:
         """The models that are served here."""
         return {"models": [model.identity[0]]}
 
-    @router.get("/models/{name:model}")
+    @router.get("/models/{name:model}", response_model=documents.Ready)
     async def ready(name: str) -> dict[str, Any]:
         """Whether a model is ready; 503 while it is not."""
         check(name)
@@ -70,7 +39,9 @@ def routes(model: Model, names: frozenset[str], instance: str | None = None) -> 
             raise unavailable("not-ready", model.not_ready)
         return {"name": model.identity[0], "ready": True}
 
-    @router.post("/models/{name:model}:predict", openapi_extra=INSTANCES, responses=PREDICTIONS)
+    @router.post(
+        "/models/{name:model}:predict", openapi_extra=documents.v1_request(instance), responses=documents.V1_ANSWER
+    )
     async def predict(name: str, request: Request) -> Response:
         """Predict every instance; what one looks like is the app's affair."""
         check(name)

@@ -15,50 +15,8 @@ from apps.runtime.drain import Drain
 from apps.runtime.handler import Codec
 from apps.runtime.model import Model
 from apps.runtime.problems import unavailable
-from apps.runtime.protocols import body, tensors
+from apps.runtime.protocols import body, documents, tensors
 from models.artefact import Tensor
-
-TENSORS = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["inputs"],
-                    "properties": {
-                        "id": {"type": "string"},
-                        "parameters": {"type": "object"},
-                        "inputs": {"type": "array"},
-                        "outputs": {"type": "array"},
-                    },
-                }
-            },
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
-
-ANSWER: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The outputs; raw behind the JSON where asked for",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["model_name", "model_version", "outputs"],
-                    "properties": {
-                        "model_name": {"type": "string"},
-                        "model_version": {"type": "string"},
-                        "id": {"type": "string"},
-                        "outputs": {"type": "array", "items": {"type": "object"}},
-                    },
-                }
-            },
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
 
 
 def routes(model: Model, names: frozenset[str], drain: Drain) -> APIRouter:
@@ -76,7 +34,7 @@ def routes(model: Model, names: frozenset[str], drain: Drain) -> APIRouter:
             problem.extensions["ready"] = False
             raise problem
 
-    @router.get("")
+    @router.get("", response_model=documents.Server)
     async def server() -> dict[str, Any]:
         """The server."""
         return {"name": "modelserve", "version": VERSION, "extensions": ["binary_tensor_data"]}
@@ -96,39 +54,41 @@ def routes(model: Model, names: frozenset[str], drain: Drain) -> APIRouter:
         check_ready()
         return {"ready": True}
 
-    @router.get("/models/{name}")
+    @router.get("/models/{name}", response_model=documents.Metadata)
     async def metadata(name: str) -> dict[str, Any]:
         """Inputs and outputs of the version that answers where none is named."""
         check(name)
         return _metadata(model)
 
-    @router.get("/models/{name}/versions/{version}")
+    @router.get("/models/{name}/versions/{version}", response_model=documents.Metadata)
     async def metadata_of(name: str, version: str) -> dict[str, Any]:
         """Inputs and outputs of a version."""
         check(name)
         return _metadata(model, version)
 
-    @router.get("/models/{name}/ready")
+    @router.get("/models/{name}/ready", response_model=documents.Ready)
     async def model_ready(name: str) -> dict[str, Any]:
         """Whether a model is ready; 503 while it is not."""
         check(name)
         check_ready()
         return {"name": model.identity[0], "ready": True}
 
-    @router.get("/models/{name}/versions/{version}/ready")
+    @router.get("/models/{name}/versions/{version}/ready", response_model=documents.Ready)
     async def version_ready(name: str, version: str) -> dict[str, Any]:
         """Whether a version is ready; 503 while it is not."""
         check(name)
         check_ready()
         return {"name": model.versions.pick(version).artefact.name, "ready": True}
 
-    @router.post("/models/{name}/infer", openapi_extra=TENSORS, responses=ANSWER)
+    @router.post("/models/{name}/infer", openapi_extra=documents.V2_REQUEST, responses=documents.V2_ANSWER)
     async def infer(name: str, request: Request) -> Response:
         """Predict on tensors."""
         check(name)
         return await _infer(model, request)
 
-    @router.post("/models/{name}/versions/{version}/infer", openapi_extra=TENSORS, responses=ANSWER)
+    @router.post(
+        "/models/{name}/versions/{version}/infer", openapi_extra=documents.V2_REQUEST, responses=documents.V2_ANSWER
+    )
     async def infer_with(name: str, version: str, request: Request) -> Response:
         """Predict on tensors with a version."""
         check(name)
