@@ -1,6 +1,7 @@
 """What KServe's SDK gets; run by ``test_clients.py`` in the clients' environment, which has nothing of ours."""
 
 import asyncio
+import json
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,8 +10,11 @@ import httpx
 import numpy as np
 import pytest
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
+from kserve.protocol.infer_type import RequestedOutput
 
-PREDICTOR, TRANSFORMER = os.environ["PREDICTOR"], os.environ["TRANSFORMER"]
+from tests.clients.served import ALL, NAMES, Served
+
+PREDICTOR, TRANSFORMER = os.environ["BERT_SENTIMENT_PREDICTOR"], os.environ["BERT_SENTIMENT"]
 MODEL = "minilm_sentiment"
 IDS = np.array([[101, 2204, 102]], np.int64)
 
@@ -56,6 +60,27 @@ def test_v2_predicts(raw: bool) -> None:
     logits = told.outputs[0].as_numpy()
     assert logits.shape == (1, 2)
     assert logits.argmax() == 1
+
+
+@pytest.mark.parametrize("served", ALL, ids=NAMES)
+def test_every_app_answers_v1(served: Served) -> None:
+    assert asked("v1", lambda client: client.is_model_ready(served.url, served.app))
+    body = {"instances": [served.instance()]}
+    told = asked("v1", lambda client: client.infer(served.url, body, model_name=served.app))
+    assert served.found in json.dumps(told["predictions"][0])
+
+
+@pytest.mark.parametrize("served", ALL, ids=NAMES)
+@pytest.mark.parametrize("raw", [True, False])
+def test_every_app_answers_v2_in_json_and_raw(served: Served, raw: bool) -> None:
+    content = InferInput(served.tensor, [1], "BYTES")
+    content.set_data_from_numpy(served.elements(raw), binary_data=raw)
+    outputs = [RequestedOutput(served.output, parameters={"binary_data": raw})]
+    body = InferRequest(model_name=served.app, infer_inputs=[content], request_outputs=outputs)
+    told = asked("v2", lambda client: client.infer(served.url, body, model_name=served.app))
+    [output] = told.outputs
+    assert output.name == served.output
+    assert served.is_in(output.as_numpy())
 
 
 def test_a_refusal_arrives_as_one() -> None:

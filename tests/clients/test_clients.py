@@ -12,6 +12,8 @@ import pytest
 import yaml
 from skimage import data
 
+from models.road.draw import holdout
+from tests.clients.served import NAMES
 from tests.local.conftest import jpeg
 from toolchain import places
 from toolchain.setup import ensure_environment
@@ -20,11 +22,6 @@ pytestmark = [pytest.mark.local, pytest.mark.timeout(300)]  # the environment ha
 
 HERE = Path(__file__).parent
 VENV = places.CHECKOUT / ".venv-clients"
-SENTIMENT = {
-    "MODEL_NAME": "distilbert_sst2",
-    "MODEL_VERSION": "1.0.0",
-    "MODEL_ALTERNATIVE": "minilm_sentiment@1.2.0",
-}
 
 
 @contextmanager
@@ -50,19 +47,28 @@ def running(app: str, **told: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """What the clients are told: where the apps are, and a picture for them."""
-    picture = tmp_path_factory.mktemp("clients") / "coins.jpg"
-    picture.write_bytes(jpeg(data.coins()))
+    """What the clients are told: where the apps are, and pictures for them."""
+    folder = tmp_path_factory.mktemp("clients")
+    pictures = {"COINS": jpeg(data.coins()), "COFFEE": jpeg(data.coffee()), "WET_ROAD": holdout(2)[1].jpeg}
+    told = {name: str(folder / f"{name}.jpg") for name in pictures}
+    for name, content in pictures.items():
+        Path(told[name]).write_bytes(content)
     with ExitStack() as stack:
-        predictor = stack.enter_context(running("bert-sentiment-predictor", MAX_AXIS="128", **SENTIMENT))
-        transformer = stack.enter_context(
-            running("bert-sentiment", BERT_SENTIMENT_PREDICTOR_URL=predictor, **SENTIMENT)
-        )
-        released = yaml.safe_load((places.CHECKOUT / "apps/detector/app.yaml").read_text())["model"]
-        detector = stack.enter_context(
-            running("detector", MODEL_NAME=released["name"], MODEL_VERSION=released["version"])
-        )
-        yield {"PREDICTOR": predictor, "TRANSFORMER": transformer, "DETECTOR": detector, "PICTURE": str(picture)}
+        for app in ("bert-sentiment-predictor", *NAMES):  # the transformer asks the predictor, which is there first
+            variable = app.upper().replace("-", "_")
+            more = {"MAX_AXIS": "128"} if app == "bert-sentiment-predictor" else {}
+            if app == "bert-sentiment":
+                more = {"BERT_SENTIMENT_PREDICTOR_URL": told["BERT_SENTIMENT_PREDICTOR"]}
+            told[variable] = stack.enter_context(running(app, **served(app), **more))
+        yield told
+
+
+def served(app: str) -> dict[str, str]:
+    """The model of an app as it is released, as its process is told."""
+    model = yaml.safe_load((places.CHECKOUT / f"apps/{app}/app.yaml").read_text())["model"]
+    instead = model.get("alternative")
+    more = {"MODEL_ALTERNATIVE": f"{instead['name']}@{instead['version']}"} if instead else {}
+    return {"MODEL_NAME": model["name"], "MODEL_VERSION": model["version"], **more}
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,14 @@
 """What ``tritonclient`` gets; run by ``test_clients.py`` in the clients' environment, which has nothing of ours."""
 
-import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
+
+from tests.clients.served import ALL, NAMES, Served
 
 MODEL = "minilm_sentiment"
 IDS = np.array([[101, 2204, 102, 0], [101, 2919, 2833, 102]], np.int64)
@@ -22,17 +22,12 @@ def client_of(app: str) -> Iterator[InferenceServerClient]:
 
 @pytest.fixture
 def predictor() -> Iterator[InferenceServerClient]:
-    yield from client_of("PREDICTOR")
+    yield from client_of("BERT_SENTIMENT_PREDICTOR")
 
 
 @pytest.fixture
 def transformer() -> Iterator[InferenceServerClient]:
-    yield from client_of("TRANSFORMER")
-
-
-@pytest.fixture
-def detector() -> Iterator[InferenceServerClient]:
-    yield from client_of("DETECTOR")
+    yield from client_of("BERT_SENTIMENT")
 
 
 def tensors(raw: bool = True) -> list[InferInput]:
@@ -81,10 +76,19 @@ def test_texts_go_and_labels_come_raw(transformer: InferenceServerClient) -> Non
     assert (answer.as_numpy("score") > 0.5).all()
 
 
-def test_a_picture_goes_raw(detector: InferenceServerClient) -> None:
-    picture = Path(os.environ["PICTURE"]).read_bytes()
-    (found,) = detector.infer("detector", elements("image", picture)).as_numpy("detections")
-    assert len(json.loads(found)["objects"]) > 10
+@pytest.mark.parametrize("served", ALL, ids=NAMES)
+@pytest.mark.parametrize("raw_inputs", [True, False])
+@pytest.mark.parametrize("raw_outputs", [True, False])
+def test_every_app_answers_in_json_and_raw(served: Served, raw_inputs: bool, raw_outputs: bool) -> None:
+    content = InferInput(served.tensor, [1], "BYTES")
+    content.set_data_from_numpy(served.elements(raw_inputs), binary_data=raw_inputs)
+    with InferenceServerClient(served.url.removeprefix("http://")) as client:
+        assert client.is_model_ready(served.app)
+        offered = [one["name"] for one in client.get_model_metadata(served.app)["outputs"]]
+        wanted = [InferRequestedOutput(name, binary_data=raw_outputs) for name in offered]
+        answer = client.infer(served.app, [content], outputs=wanted)
+    assert served.is_in(answer.as_numpy(served.output))
+    assert all(answer.as_numpy(name).shape[0] == 1 for name in offered)
 
 
 def test_a_refusal_arrives_with_its_reason(predictor: InferenceServerClient) -> None:
