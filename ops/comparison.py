@@ -85,13 +85,13 @@ def compare(events: Iterable[Event], stable: str, canary: str) -> Report | None:
 
     Args:
         events: of one app.
-        stable: version that one of them was asked to serve,
+        stable: label of the version that one of them was asked to serve,
         canary: and the other.
     """
     answers: dict[str, dict[str, Payload]] = {stable: {}, canary: {}}
     for event in events:
-        if event.data.asked_for in answers:
-            answers[event.data.asked_for][event.id] = event.data
+        if event.data.label in answers:
+            answers[event.data.label][event.id] = event.data
     ours, theirs = answers[stable], answers[canary]
     both = [one for one in ours if one in theirs]
     if not both:

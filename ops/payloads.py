@@ -43,6 +43,11 @@ class Payload(BaseModel):
     duration_ms: float
     instances: list[Instance]
 
+    @property
+    def label(self) -> str:
+        """What was asked for as outputs and metrics label it: an alias of a registry is without its sign there."""
+        return self.asked_for.removeprefix("@")
+
 
 class Event(BaseModel):
     """A payload log's event, as ``apps.runtime.payloads`` writes it; only what is read here."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from infra.serving.spec import Model
 from ops.comparison import Report, compare, iou, percentile, wilson
 from ops.payloads import Event, read
 
@@ -92,6 +93,13 @@ def test_only_requests_that_both_saw_are_compared() -> None:
 def test_other_versions_do_not_count() -> None:
     cat = [label("cat")]
     assert compare([event("a", "1", cat), event("a", "0", cat)], "1", "2") is None
+
+
+def test_an_alias_is_found_by_the_label_that_a_stack_tells_of_it() -> None:
+    cat, label_of = [label("cat")], Model(name="road", version="@production").label
+    report = compare([event("r", "@production", cat), event("r", "1.0.0", cat)], label_of, "1.0.0")
+    assert report
+    assert (report.compared, report.stable_only, report.canary_only) == (1, 0, 0)
 
 
 def test_latency_is_that_of_the_requests_that_both_saw() -> None:
