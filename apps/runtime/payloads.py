@@ -39,6 +39,9 @@ MAX_FINDINGS = 100
 MAX_TEXT = 2000
 """Findings and code points of an instance that are written down: a line must end somewhere."""
 
+MOST_STOOD_FOR = 2**31 - 1
+"""The largest Integer of CloudEvents."""
+
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -72,9 +75,22 @@ def identity(trace: tracing.Trace) -> str:
     return trace.request_id if REQUEST_ID.fullmatch(trace.request_id) else trace.trace_id
 
 
+def drawn(trace: tracing.Trace) -> float:
+    """A number of 0 to 1 that a request has everywhere, as if it were drawn."""
+    return int.from_bytes(sha256(identity(trace).encode()).digest()[:8]) / 2**64
+
+
 def sampled(trace: tracing.Trace, share: float) -> bool:
     """Whether a request is among those that are logged: the same answer for it everywhere, for ``share`` of all."""
-    return int.from_bytes(sha256(identity(trace).encode()).digest()[:8]) < share * 2**64
+    return drawn(trace) < share
+
+
+def stands_for(trace: tracing.Trace, share: float) -> int:
+    """How many requests one that is sampled stands for: a whole number, as CloudEvents' sampling extension has it.
+
+    That beside ``1 / share`` above or below, so often that all together stand for as many as there were.
+    """
+    return min(MOST_STOOD_FOR, int(1 / share + drawn(trace) / share))
 
 
 class Payloads:
@@ -83,7 +99,6 @@ class Payloads:
     def __init__(self, app: str, settings: Settings) -> None:
         self._app = app
         self._settings = settings
-        self._every = max(1, round(1 / settings.payload_sample))
         self._segments = Segments(settings.payload_folder) if settings.payload_folder else None
 
     def write(self, note: Note, described: Sequence[Described]) -> None:
@@ -111,8 +126,8 @@ class Payloads:
             "datacontenttype": "application/json",
             "traceparent": note.trace.traceparent,
         }
-        if self._every > 1:
-            attributes["sampledrate"] = self._every
+        if self._settings.payload_sample < 1:
+            attributes["sampledrate"] = stands_for(note.trace, self._settings.payload_sample)
         instances = [
             {
                 "input": self._input(note.codec, value, statistics),

@@ -14,7 +14,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from apps.runtime import payloads, watch
 from apps.runtime.handler import Finding
-from apps.runtime.payloads import Segments, sampled
+from apps.runtime.payloads import Segments, sampled, stands_for
 from apps.runtime.tracing import Trace
 from tests.apps.conftest import serving
 from tests.apps.doubler import Doubler, app_for, settings_for
@@ -140,6 +140,15 @@ def test_a_smaller_sample_is_part_of_a_larger_one() -> None:
 async def test_an_event_says_how_many_requests_it_stands_for(store: Path) -> None:
     await ask(store, [numbers(1, request_id=str(number)) for number in range(60)], payload_sample=0.25)
     assert {event["sampledrate"] for event in written(store)} == {4}
+
+
+@pytest.mark.parametrize("share", [0.7, 0.4, 0.3])
+def test_events_of_a_share_that_divides_no_whole_stand_for_all_requests_together(share: float) -> None:
+    traces = [Trace("a" * 32, "b" * 16, request_id=str(number)) for number in range(5000)]
+    rates = [stands_for(trace, share) for trace in traces if sampled(trace, share)]
+    assert {type(rate) for rate in rates} == {int}
+    assert set(rates) == {int(1 / share), int(1 / share) + 1}
+    assert sum(rates) == pytest.approx(5000, rel=0.07)  # 3 standard deviations of the sample at 0.3
 
 
 @asynccontextmanager
