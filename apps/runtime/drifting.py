@@ -27,7 +27,7 @@ Described = tuple[Mapping[str, float], Sequence[Finding]]
 
 
 class Drift:
-    """The detectors of one process; for one thread, but for ``watches``."""
+    """The detectors of one process; for one thread, but for ``watches`` and ``lost``."""
 
     def __init__(self, app: str, settings: Settings, registry: CollectorRegistry) -> None:
         self._app = app
@@ -46,6 +46,13 @@ class Drift:
         self._alarms = Counter("modelserve_drift_alarms", "Times that drift was found.", by, registry=registry)
         self._instances = Counter(
             "modelserve_drift_instances", "Instances that were looked at.", ["version"], registry=registry
+        )
+
+        self._dropped = Counter(
+            "modelserve_drift_dropped",
+            "Instances that were lost before they were looked at.",
+            ["version", "reason"],
+            registry=registry,
         )
 
     def watches(self, artefact: Artefact) -> bool:
@@ -80,6 +87,11 @@ class Drift:
                     run_length=self._settings.drift_run_length,
                 )
         self._instances.labels(artefact.version).inc(len(described))
+
+    def lost(self, artefact: Artefact, instances: int, reason: str) -> None:
+        """Count instances that nobody will look at; for any thread."""
+        if self.watches(artefact):
+            self._dropped.labels(artefact.version, reason).inc(instances)
 
     def _show(self, detector: Detector, version: str) -> None:
         """Have metrics ask the detector when they are scraped: instances must not pay for that."""

@@ -87,6 +87,8 @@ class Watch:
         waiting = self._noted - self._seen
         if (waiting and waiting + len(ran) > CAPACITY) or self._held - self._let_go + size > CAPACITY_BYTES:
             self._full.inc(payload)
+            if self._drift:
+                self._drift.lost(artefact, len(ran), "queue-full")
             return
         self._held += size
         self._noted += len(ran)
@@ -124,7 +126,12 @@ class Watch:
                 self._seen += len(note.ran)
 
     def _see(self, note: Note) -> None:
-        described = [(note.codec.statistics(one.instance), note.codec.findings(one.result)) for one in note.ran]
+        try:
+            described = [(note.codec.statistics(one.instance), note.codec.findings(one.result)) for one in note.ran]
+        except Exception:
+            if self._drift:
+                self._drift.lost(note.artefact, len(note.ran), "failed")
+            raise
         if self._drift:
             self._drift.see(note.artefact, described)
         if self._payloads and note.payload:

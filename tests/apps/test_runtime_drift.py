@@ -1,6 +1,7 @@
 """The watch for drift: how long it stays quiet without any, how soon it speaks, and what it says then."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from apps.runtime.drift import Detector, Reference, digest_of, histogram, measur
 from apps.runtime.handler import Finding
 from models.artefact import Artefact
 from models.store import default_stores, resolve
-from tests.apps.conftest import running
+from tests.apps.conftest import running, serving
 from tests.apps.doubler import app_for, settings_for
 from tests.apps.shadowed import Stable
 
@@ -222,6 +223,43 @@ def test_a_new_version_begins_with_nothing_against_it(referenced: Path, store: P
     assert registry.get_sample_value("modelserve_drift_detected", by) is None
     drift.serve((artefact,))
     assert registry.get_sample_value("modelserve_drift_detected", by) == 0
+
+
+@pytest.mark.anyio
+async def test_instances_that_nobody_looks_at_are_counted_whether_payloads_are_logged_or_not(
+    store: Path, referenced: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def hang(_: Stable, instance: float) -> dict[str, float]:
+        go_on.wait(30)
+        return {"size": instance}
+
+    monkeypatch.setattr(Stable, "statistics", hang)
+    monkeypatch.setattr(watch, "CAPACITY", 3)
+    told = settings_for(store)
+    async with serving("doubler", app_for(told, handler=Stable), told) as client:
+        try:
+            page = ""
+            while "modelserve_drift_evidence{" not in page:
+                page = (await client.get("/metrics")).text
+            for number in range(10):
+                assert (await client.post(V1, json={"instances": [number]})).is_success
+            page = (await client.get("/metrics")).text
+        finally:
+            go_on.set()
+    assert 'modelserve_drift_dropped_total{reason="queue-full",version="1.0.0"} 7.0' in page
+
+
+@pytest.mark.anyio
+async def test_an_instance_that_cannot_be_described_is_counted(
+    store: Path, referenced: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stable, "statistics", lambda _self, instance: {"size": 1 / instance})
+    # What is logged is noted also before the reference has been read.
+    logged = {"payload_sample": 1, "payload_folder": store / "payloads"}
+    metrics, _ = await metrics_after(store, 0.0, 2.0, **logged)
+    assert metrics['modelserve_drift_dropped_total{reason="failed",version="1.0.0"}'] == 1
 
 
 REFERENCES = sorted(drifting.APPS.glob("*/drift/*.json"))
