@@ -82,26 +82,36 @@ class Reference(BaseModel):
     @classmethod
     def of(cls, artefact: Artefact, source: str, rows: Sequence[tuple[Mapping[str, float], Sequence[Finding]]]) -> Self:
         """From statistics of inputs and findings of answers, one pair an instance."""
-        seen = Counter(finding.label for _, findings in rows for finding in findings)
-        classes = [label for label, _ in seen.most_common(CLASSES)]
-        values: dict[str, list[float]] = {}
-        for statistics, findings in rows:
-            for name, value in measured(statistics, findings, classes).items():
-                values.setdefault(name, []).append(value)
-        if set(values.get("findings", ())) == {1.0}:  # one answer each: there is nothing to count
-            del values["findings"]
         return cls(
             model=artefact.name,
             version=artefact.version,
             digest=digest_of(artefact),
             source=source,
-            statistics={name: histogram(found) for name, found in sorted(values.items())},
+            statistics=histograms(rows),
         )
 
     @property
     def classes(self) -> list[str]:
         """Labels that are counted one by one."""
         return [name.removeprefix("class ") for name in self.statistics if name.startswith("class ") and name != OTHER]
+
+
+def file_of(app: str) -> str:
+    """What the file of an artefact is called that has an app's reference."""
+    return f"drift-{app}.json"
+
+
+def histograms(rows: Sequence[tuple[Mapping[str, float], Sequence[Finding]]]) -> dict[str, Histogram]:
+    """Of statistics of inputs and findings of answers, one pair an instance; by name."""
+    seen = Counter(finding.label for _, findings in rows for finding in findings)
+    classes = [label for label, _ in seen.most_common(CLASSES)]
+    values: dict[str, list[float]] = {}
+    for statistics, findings in rows:
+        for name, value in measured(statistics, findings, classes).items():
+            values.setdefault(name, []).append(value)
+    if set(values.get("findings", ())) == {1.0}:  # one answer each: there is nothing to count
+        del values["findings"]
+    return {name: histogram(found) for name, found in sorted(values.items())}
 
 
 def digest_of(artefact: Artefact) -> str:

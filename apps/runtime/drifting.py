@@ -2,7 +2,8 @@
 
 A reference lies with the app, ``apps/<app>/drift/<model>-<version>.json``, because its statistics are the app's:
 another app sees other things in the same model's answers, and a new statistic must not need a new version of a model,
-which never changes once it is there.
+which never changes once it is there. Where the app has none, the artefact may: a version that comes out of a registry
+is there before anybody could give the app one, and brings ``drift-<app>.json`` from its training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from pydantic import ValidationError
 
 from apps.runtime import logs
-from apps.runtime.drift import Detector, Reference, digest_of, measured
+from apps.runtime.drift import Detector, Reference, digest_of, file_of, measured
 from apps.runtime.handler import Finding
 from apps.runtime.settings import Settings
 from models.artefact import Artefact
@@ -21,6 +22,9 @@ from models.artefact import Artefact
 log = logs.logger("apps.runtime.drift")
 
 APPS = Path(__file__).parents[1]
+
+Served = tuple[Artefact, Path]
+"""A model that is served, and the folder that it is in."""
 
 Described = tuple[Mapping[str, float], Sequence[Finding]]
 """What an instance is like, and what its answer says."""
@@ -59,14 +63,14 @@ class Drift:
         """Whether there is something to hold its instances to; for any thread."""
         return (artefact.name, artefact.version) in self._detectors
 
-    def serve(self, artefacts: Sequence[Artefact]) -> None:
+    def serve(self, served: Sequence[Served]) -> None:
         """Watch these and no others. One that was served before goes on; a new one begins with nothing against it."""
         before, self._detectors = self._detectors, {}
         for gauge in (self._evidence, self._detected):
             gauge.clear()
-        for artefact in artefacts:
+        for artefact, folder in served:
             key = (artefact.name, artefact.version)
-            detector = before.get(key) or self._begun(artefact)
+            detector = before.get(key) or self._begun(artefact, folder)
             if detector:
                 self._detectors[key] = detector
                 self._show(detector, artefact.version)
@@ -99,9 +103,12 @@ class Drift:
             self._evidence.labels(name, version).set_function(partial(detector.evidence, name))
             self._detected.labels(name, version).set_function(partial(detector.drifting.__contains__, name))
 
-    def _begun(self, artefact: Artefact) -> Detector | None:
+    def _begun(self, artefact: Artefact, folder: Path) -> Detector | None:
         told = log.bind(model=artefact.name, version=artefact.version)
         file = APPS / self._app / "drift" / f"{artefact.name}-{artefact.version}.json"
+        brought = file_of(self._app)
+        if not file.exists() and brought in artefact.files:
+            file = folder / brought
         try:
             reference = Reference.model_validate_json(file.read_bytes())
         except FileNotFoundError:

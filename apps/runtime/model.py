@@ -273,7 +273,7 @@ class Model(ABC):
         for each in loaded:
             self._metrics.served.labels(*each.identity, each.instead_of or "", self._settings.model_device).set(1)
         if self._watch:
-            self._watch.serve(tuple(each.artefact for each in loaded))
+            self._watch.serve(tuple((each.artefact, each.folder) for each in loaded))
 
     @abstractmethod
     async def _opened(self, artefact: Artefact, folder: Path, metrics: ModelMetrics) -> Opened:

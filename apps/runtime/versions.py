@@ -32,14 +32,17 @@ class Loaded:
 
     Attributes:
         artefact: what it is.
+        folder: where it lies.
         codec: the app's part around it.
         runner: what runs it.
         instead_of: what it stands in for, ``name@version``; none for what was asked for.
         why: the reason for that.
     """
 
-    def __init__(self, artefact: Artefact, opened: Opened, instead_of: str | None, why: str | None) -> None:
-        self.artefact, self.instead_of, self.why = artefact, instead_of, why
+    def __init__(
+        self, artefact: Artefact, folder: Path, opened: Opened, instead_of: str | None, why: str | None
+    ) -> None:
+        self.artefact, self.folder, self.instead_of, self.why = artefact, folder, instead_of, why
         self.codec, self.runner = opened
         self._users = 0
         self._unused = asyncio.Event()
@@ -188,7 +191,7 @@ class Versions:
         for each in (*self.loaded, *new):
             if each.artefact == artefact:
                 return each
-        return Loaded(artefact, await self._opened(artefact, folder), instead_of, why)
+        return Loaded(artefact, folder, await self._opened(artefact, folder), instead_of, why)
 
     def _found(self, version: str, may_stand_in: bool) -> Found:
         """The model itself, or its alternative where no store has it."""

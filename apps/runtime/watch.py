@@ -16,7 +16,7 @@ from prometheus_client import Counter
 
 from apps.runtime import logs, tracing
 from apps.runtime.batching import Ran
-from apps.runtime.drifting import Drift
+from apps.runtime.drifting import Drift, Served
 from apps.runtime.handler import Codec, Watched
 from apps.runtime.metrics import Metrics
 from apps.runtime.payloads import Note, Payloads, sampled
@@ -35,7 +35,7 @@ COMPLAIN_S = 60.0
 """A full disk is said once a minute, not for each request."""
 
 
-Serving = tuple[Artefact, ...]
+Serving = tuple[Served, ...]
 """The models of a process."""
 
 

@@ -5,13 +5,18 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 
+from apps.runtime import pictures as watched
+from apps.runtime.drift import Reference, file_of, histograms
+from apps.runtime.handler import Finding
 from models.artefact import Artefact
 from models.road import LABELS, data
 from models.road.config import Config
@@ -21,6 +26,8 @@ from models.road.train import preprocess, split, trained
 
 OPSET = 18
 GRAPH, METRICS, LOSSES = "model.onnx", "metrics.json", "losses.json"
+REFERENCE = file_of("road")
+"""What the held-out pictures and the answers to them are like, for the app to hold others to (docs/drift.md)."""
 
 APART = 1e-3
 """Most that a logit of the graph may differ from the trained network's."""
@@ -33,7 +40,7 @@ def evaluate(config: Config, pictures: Path, run: Path, out: Path) -> dict[str, 
         config: that it was trained with.
         pictures: folder of those it learned from, for the share that it did not.
         run: folder of the run.
-        out: folder that gets ``model.onnx``, ``metrics.json`` and ``losses.json``.
+        out: folder that gets ``model.onnx``, ``metrics.json``, ``losses.json`` and ``drift-road.json``.
 
     Returns:
         Accuracy on the validation pictures, and the metrics of `models.road.network.metrics`.
@@ -71,7 +78,22 @@ def evaluate(config: Config, pictures: Path, run: Path, out: Path) -> dict[str, 
     found |= metrics(logits, [picture.label for picture in held_out])
     (out / METRICS).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     (out / LOSSES).write_text(json.dumps(losses) + "\n", encoding="utf-8")
+    seen = (see(picture.pixels) for picture in held_out)
+    (out / REFERENCE).write_text(reference(config, seen, logits).model_dump_json() + "\n", encoding="utf-8")
     return found
+
+
+def reference(config: Config, seen: Iterable[NDArray[np.float32]], logits: NDArray[np.float32]) -> Reference:
+    """What pictures, as the network takes them, and its answers to them are like; of a version that has no name yet."""
+    see = preprocess(config.size)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    chances = powers / powers.sum(axis=1, keepdims=True)
+    rows = [
+        (watched.statistics(one, see.std, see.mean), [Finding(LABELS[int(of.argmax())], float(of.max()))])
+        for one, of in zip(seen, chances, strict=True)
+    ]
+    source = f"{len(rows)} held-out pictures"
+    return Reference(model="", version="", digest="", source=source, statistics=histograms(rows))
 
 
 def digest(config: Config, evaluated: Path) -> str:
@@ -91,9 +113,21 @@ def write(config: Config, evaluated: Path, folder: Path, provenance: str) -> Art
     Raises:
         ArtefactError: the folder exists already.
     """
+    named = Reference.model_validate(
+        told(evaluated / REFERENCE)
+        | {
+            "model": folder.parent.name,
+            "version": folder.name,
+            "digest": hashlib.sha256((evaluated / GRAPH).read_bytes()).hexdigest(),
+        }
+    )
     return Artefact.write(
         folder,
-        {GRAPH: evaluated / GRAPH, "labels.txt": ("\n".join(LABELS) + "\n").encode()},
+        {
+            GRAPH: evaluated / GRAPH,
+            "labels.txt": ("\n".join(LABELS) + "\n").encode(),
+            REFERENCE: f"{named.model_dump_json()}\n".encode(),
+        },
         format="onnx",
         license="Apache-2.0",
         provenance=f"EfficientNet-B3, trained from scratch on pictures of a data zip; {provenance}",

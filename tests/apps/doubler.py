@@ -1,7 +1,7 @@
 """A model small enough to make on the spot, and an app around it: it doubles numbers."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,12 +34,18 @@ def doubling_graph(batch: int | str = "batch") -> bytes:
     return model.SerializeToString()
 
 
-def write_doubler(store: Path, name: str = "doubler", version: str = "1.0.0", graph: bytes | None = None) -> Path:
-    """Put the doubling model into a store; its folder."""
+def write_doubler(
+    store: Path,
+    name: str = "doubler",
+    version: str = "1.0.0",
+    graph: bytes | None = None,
+    more: Mapping[str, bytes] | None = None,
+) -> Path:
+    """Put the doubling model into a store, with ``more`` files beside it; its folder."""
     folder = store / name / version
     Artefact.write(
         folder,
-        {"model.onnx": graph or doubling_graph()},
+        {"model.onnx": graph or doubling_graph(), **(more or {})},
         format="onnx",
         license="Apache-2.0",
         provenance="Made by a test.",

@@ -1,6 +1,7 @@
 """The watch for drift: how long it stays quiet without any, how soon it speaks, and what it says then."""
 
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from apps.runtime.handler import Finding
 from models.artefact import Artefact
 from models.store import default_stores, resolve
 from tests.apps.conftest import running, serving
-from tests.apps.doubler import app_for, settings_for
+from tests.apps.doubler import app_for, settings_for, write_doubler
 from tests.apps.shadowed import Stable
 
 V1 = "/v1/models/doubler:predict"
@@ -133,8 +134,19 @@ def referenced(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return file
 
 
+@pytest.fixture
+def brought(store: Path, referenced: Path) -> Path:
+    """The same reference, in the artefact and not with the app; where the app's own would be."""
+    reference = Reference.model_validate_json(referenced.read_bytes())
+    referenced.unlink()
+    shutil.rmtree(store / "doubler" / "1.0.0")
+    write_doubler(store, more={"drift-doubler.json": reference.model_dump_json().encode()})
+    return referenced
+
+
 def change(file: Path, **members: object) -> None:
-    file.write_text(json.dumps(json.loads(file.read_text()) | members))
+    told = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps(told | members))
 
 
 @pytest.fixture(autouse=True)
@@ -197,6 +209,24 @@ async def test_a_reference_of_other_weights_is_not_used(store: Path, referenced:
 
 
 @pytest.mark.anyio
+async def test_a_version_that_brings_a_reference_is_held_to_it(store: Path, brought: Path) -> None:
+    metrics, lines = await metrics_after(store, *[500.0] * 40)
+    assert metrics['modelserve_drift_detected{statistic="size",version="1.0.0"}'] == 1
+    assert not [line for line in lines if line["event"] == "drift is not watched"]
+
+
+@pytest.mark.anyio
+async def test_a_reference_that_the_app_was_given_goes_before_what_the_version_brings(
+    store: Path, brought: Path
+) -> None:
+    rows = [({"size": 500.0 + number % 10}, [Finding("positive", 0.9)]) for number in range(1000)]
+    made = Reference.of(Artefact.load(store / "doubler" / "1.0.0"), "numbers from 500", rows)
+    change(brought, **made.model_dump())
+    metrics, _ = await metrics_after(store, *[500.0 + number for number in range(10)] * 4)
+    assert metrics['modelserve_drift_detected{statistic="size",version="1.0.0"}'] == 0
+
+
+@pytest.mark.anyio
 async def test_a_reference_that_cannot_be_read_fails_no_request(store: Path, referenced: Path) -> None:
     change(referenced, statistics="none")
     _, lines = await metrics_after(store, 1.0)
@@ -213,15 +243,15 @@ def test_a_new_version_begins_with_nothing_against_it(referenced: Path, store: P
     artefact = Artefact.load(store / "doubler" / "1.0.0")
     registry = CollectorRegistry()
     drift = drifting.Drift("doubler", settings_for(store), registry)
-    drift.serve((artefact,))
+    drift.serve(((artefact, store),))
     drift.see(artefact, [({"size": 500.0}, [])] * 40)
     by = {"statistic": "size", "version": "1.0.0"}
     assert registry.get_sample_value("modelserve_drift_detected", by) == 1
-    drift.serve((artefact,))  # a reload that changes nothing
+    drift.serve(((artefact, store),))  # a reload that changes nothing
     assert registry.get_sample_value("modelserve_drift_detected", by) == 1
     drift.serve(())
     assert registry.get_sample_value("modelserve_drift_detected", by) is None
-    drift.serve((artefact,))
+    drift.serve(((artefact, store),))
     assert registry.get_sample_value("modelserve_drift_detected", by) == 0
 
 

@@ -151,6 +151,11 @@ def test_the_app_was_told_to_reload_and_serves_it(trained: list[str], app: str) 
     assert answer["prediction"] in LABELS
 
 
+def test_the_app_holds_what_comes_to_the_reference_that_it_brings(trained: list[str], app: str) -> None:
+    of_brightness = f'modelserve_drift_evidence{{statistic="brightness",version="{version(trained[1])}"}}'
+    until(lambda: of_brightness in httpx.get(f"{app}/metrics").text, "the new version to be watched", 10)
+
+
 def test_it_lies_in_the_bucket_of_models_too(trained: list[str], root: Path) -> None:
     folder = root / "store" / "models" / "road" / version(trained[1])
     assert Artefact.load(folder).version == version(trained[1])
