@@ -9,6 +9,10 @@ from typer.testing import CliRunner
 from apps.runtime.drift import Reference
 from ops import payloads, reference
 from ops.cli import command_line
+from stacks.outputs import Deployment
+from tests.apps.pictures import noise, picture
+from tests.apps.road import write_road
+from tests.unit.mlflow import Tracking
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +79,66 @@ def test_an_app_that_is_not_there_is_named_with_those_that_are(texts: str) -> No
     assert code == 1
     assert "No app detektor" in told
     assert "detector" in told
+
+
+def test_an_app_that_is_not_there_has_no_log_either() -> None:
+    code, told = run("detektor")
+    assert code == 1
+    assert "No app detektor" in told
+
+
+@pytest.mark.parametrize("line", ["no JSON", "[1]", '{"sentence": "good"}', "7"])
+def test_inputs_that_are_no_texts_are_said_with_their_line(checkout: Path, line: str) -> None:
+    file = checkout / "wrong.jsonl"
+    file.write_text(f'{{"text": "good"}}\n{line}\n')
+    code, told = run("sentiment", "--inputs", str(file))
+    assert code == 1
+    assert "wrong.jsonl, line 2" in told
+    assert 'Give on each line {"text": "…"}' in told
+
+
+def test_inputs_that_are_not_there_are_named() -> None:
+    code, told = run("sentiment", "--inputs", "nowhere.jsonl")
+    assert code == 2
+    assert "nowhere.jsonl" in told
+
+
+def test_a_picture_given_for_lines_is_refused(checkout: Path) -> None:
+    file = checkout / "road.jpg"
+    file.write_bytes(noise())
+    code, told = run("road", "--inputs", str(file))
+    assert code == 1
+    assert "road.jpg cannot be read" in told
+
+
+def test_a_version_that_no_store_has_any_more_is_said(checkout: Path) -> None:
+    log(checkout, 150, size=1.0, version="0.0.1")
+    code, told = run("detector")
+    assert code == 1
+    assert "No circle_detector 0.0.1" in told
+
+
+def test_a_version_that_the_registry_of_the_stack_has_is_asked_and_described(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path_factory.mktemp("registry")
+    monkeypatch.setenv("MODELSERVE_CACHE", str(root / "cache"))
+    (checkout / "apps" / "road").mkdir()
+    pictures = checkout / "pictures"
+    (pictures / "of-another-year").mkdir(parents=True)
+    for number in range(100):
+        (pictures / f"{number}.png").write_bytes(picture(colour=(number, number, 2 * number)))
+    registry = Tracking()
+    try:
+        registry.register(write_road(root / "made", "1.0.0+aaaa"))
+        told = Deployment(gateway="", services={"mlflow": registry.store.removeprefix("mlflow+")})
+        monkeypatch.setattr(reference, "read_deployment", lambda _stack: told)
+        code, said = run("road", "--inputs", str(pictures))
+    finally:
+        registry.end()
+    assert code == 0, said
+    made = Reference.model_validate_json((checkout / "apps/road/drift/road-1.0.0+aaaa.json").read_bytes())
+    assert (made.version, sum(made.statistics["brightness"].counts)) == ("1.0.0+aaaa", 100)
 
 
 def test_an_app_whose_model_runs_elsewhere_says_what_to_do_instead(texts: str) -> None:
