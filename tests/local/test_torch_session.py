@@ -4,6 +4,8 @@ Without one the same code is compiled for the CPU, so that only what is CUDA's o
 """
 
 import json
+import os
+import re
 import subprocess
 from typing import Any
 
@@ -83,3 +85,17 @@ def test_lengths_that_do_not_fit_each_other_or_the_model_are_refused(
     told: dict[str, Any], name: str, what: str
 ) -> None:
     assert told[name]["refusals"][what]
+
+
+def test_a_gpu_that_is_asked_for_and_absent_is_refused_before_anything_is_loaded() -> None:
+    # Also where there is one: CUDA then sees none.
+    told = {"MODEL_DEVICE": "cuda", "CUDA_VISIBLE_DEVICES": "", "PORT": "0"}
+    told |= {"MODEL_NAME": "circle_detector", "MODEL_VERSION": SHIPPED["circle_detector"]}
+    command = [str(PYTHON), "-m", "apps.runtime", "detector"]
+    done = subprocess.run(
+        command, cwd=places.CHECKOUT, env=os.environ | told, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.match(r"MODEL_DEVICE is cuda, but PyTorch \S+ here can use no GPU: \w+", done.stderr)
+    assert "or set MODEL_DEVICE=cpu" in done.stderr
+    assert "Traceback" not in done.stderr
