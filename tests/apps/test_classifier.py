@@ -142,6 +142,13 @@ async def test_v2_answers_classes_labels_and_confidences_as_tensors(client: http
     assert outputs["confidence"]["data"][0] > 0.99
 
 
+async def test_no_pictures_have_outputs_of_as_many_axes(client: httpx.AsyncClient) -> None:
+    tensor = {"name": "image", "shape": [0], "datatype": "BYTES", "data": []}
+    answer = (await client.post("/v2/models/resnet50/infer", json={"inputs": [tensor]})).json()
+    outputs = {output["name"]: (output["datatype"], output["shape"]) for output in answer["outputs"]}
+    assert outputs == {"class_id": ("INT64", [0, 2]), "confidence": ("FP32", [0, 2]), "label": ("BYTES", [0, 2])}
+
+
 async def test_classes_are_counted(client: httpx.AsyncClient) -> None:
     await client.post("/predict", files=pictures.upload(pictures.picture()))
     assert 'predictions_total{class="green"} 1.0' in (await client.get("/metrics")).text
