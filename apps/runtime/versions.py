@@ -23,6 +23,9 @@ Opened = tuple[Codec[Any, Any, Any], Runner[Any]]
 CANNOT_SERVE = (ArtefactError, StoreError, UnknownModel, engine.EngineError)
 """Reasons that a message tells in full; others are ours, and the log has them."""
 
+RETRY_S, RETRIES_S = 1.0, 30.0
+"""First and longest pause between two tries to load from a store that fails; each is twice the one before."""
+
 Found = tuple[Path, str | None, str | None]
 """Folder of an artefact; what was asked for in its place, and why that is not served."""
 
@@ -90,13 +93,15 @@ class Versions:
         self.loaded: tuple[Loaded, ...] = ()
         self.reason = f"Loading {' '.join(self.declared)}."
         self._settings, self._opened, self._changed = settings, opened, changed
-        self._at_work: asyncio.Task[None] | None = None
+        self._taking = asyncio.Lock()
+        self._loading: asyncio.Task[None] | None = None
+        self._asked: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def busy(self) -> bool:
-        """Whether versions are being loaded."""
-        return self._at_work is not None and not self._at_work.done()
+        """Whether versions are being loaded; not while that waits for its next try."""
+        return self._taking.locked()
 
     def pick(self, version: str | None = None) -> Loaded:
         """What answers for a version, or where none is named.
@@ -114,9 +119,12 @@ class Versions:
         raise Problem(404, "version-not-found", text, loaded=[each.artefact.version for each in self.loaded])
 
     def load(self) -> "asyncio.Task[None]":
-        """Load what is declared, in the background. Failing sets ``reason`` and raises nothing."""
-        self._at_work = asyncio.create_task(self._load())
-        return self._at_work
+        """Load what is declared, in the background, again and again where its store fails.
+
+        Failing sets ``reason`` and raises nothing.
+        """
+        self._loading = asyncio.create_task(self._load())
+        return self._loading
 
     async def reload(self, version: str | None = None) -> None:
         """Load what is declared again, an alias by what it points at now, and let it take over; else nothing changes.
@@ -130,29 +138,49 @@ class Versions:
             Problem: 409 where this is being done already.
             ArtefactError, StoreError, UnknownModel, EngineError: it cannot be had; what is served, stays.
         """
-        if self.busy:
+        if (self._asked and not self._asked.done()) or (self.busy and not self.loaded):
             raise Problem(409, "reload-in-progress", "Versions are being loaded already.", {"Retry-After": "5"})
-        self._at_work = asyncio.create_task(self._take(version or self.declared[1], may_stand_in=False))
-        self._at_work.add_done_callback(_told)
-        await asyncio.shield(self._at_work)
+        self._asked = asyncio.create_task(self._reload(version or self.declared[1]))
+        self._asked.add_done_callback(_told)
+        await asyncio.shield(self._asked)
 
     async def close(self) -> None:
         """Stop all of them, in use or not."""
-        if self._at_work:
-            self._at_work.cancel()
+        for task in (self._loading, self._asked):
+            if task:
+                task.cancel()
         for each in self.loaded:
             await each.runner.close()
         await asyncio.gather(*self._leaving)
 
+    async def _reload(self, version: str) -> None:
+        async with self._taking:
+            await self._take(version, may_stand_in=False)
+
     async def _load(self) -> None:
-        try:
-            await self._take(self.declared[1], may_stand_in=True)
-        except CANNOT_SERVE as error:
-            self.reason = str(error)
-            log.error("model cannot be served", reason=self.reason)
-        except Exception as error:
-            self.reason = f"Loading {' '.join(self.declared)} failed: {error}. The log has more."
-            log.exception("model cannot be served")
+        pause = RETRY_S
+        while await self._fails_for_now(pause):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, RETRIES_S)
+
+    async def _fails_for_now(self, pause: float) -> bool:
+        """Try to load; whether it is worth another try, after that pause."""
+        async with self._taking:
+            if self.loaded:  # by a reload, while this waited
+                return False
+            try:
+                await self._take(self.declared[1], may_stand_in=True)
+            except StoreError as error:
+                self.reason = str(error)
+                log.error("model cannot be served yet", reason=self.reason, again_in_s=pause)
+                return True
+            except CANNOT_SERVE as error:
+                self.reason = str(error)
+                log.error("model cannot be served", reason=self.reason)
+            except Exception as error:
+                self.reason = f"Loading {' '.join(self.declared)} failed: {error}. The log has more."
+                log.exception("model cannot be served")
+            return False
 
     async def _take(self, version: str, may_stand_in: bool) -> None:
         """Have a version loaded, with those declared beside it, and serve them."""

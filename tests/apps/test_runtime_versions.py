@@ -2,18 +2,20 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
-from apps.runtime import server
+from apps.runtime import server, versions
 from apps.runtime.app import App
 from apps.runtime.model import ServedModel
 from tests.apps.conftest import running, serving
 from tests.apps.doubler import app_for
-from tests.apps.reloading import reload, told
+from tests.apps.reloading import answer, reload, told
 from tests.unit.mlflow import Tracking
+from tests.until import until_asked
 
 pytestmark = pytest.mark.anyio
 
@@ -74,3 +76,32 @@ async def test_a_version_beside_that_is_missing_keeps_the_app_from_being_ready(
         assert isinstance(app.model, ServedModel)
         await app.model.loading
         assert "No doubler 7.0.0" in (await client.get("/ready")).json()["detail"]
+
+
+async def test_a_store_that_fails_is_asked_again_until_it_is_back(
+    tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "RETRY_S", 0.01)
+    tracking.broken = (503, b"")
+    settings = told(tracking, tmp_path)
+    async with running(server.build("doubler", app_for(settings), settings)) as client:
+        ready = partial(client.get, "/ready")
+        why = await until_asked(ready, lambda got: "answers 503" in got.text, "the store's answer in /ready", 15)
+        assert why.status_code == 503
+        tracking.broken = None
+        await until_asked(ready, lambda got: got.status_code == 200, "the model", 15)
+        assert await answer(client) == 2
+
+
+async def test_who_does_not_want_to_wait_for_the_next_try_reloads(
+    tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "RETRY_S", 3600)
+    tracking.broken = (503, b"")
+    settings = told(tracking, tmp_path)
+    async with running(server.build("doubler", app_for(settings), settings)) as client:
+        ready = partial(client.get, "/ready")
+        await until_asked(ready, lambda got: "answers 503" in got.text, "the store's answer in /ready", 15)
+        tracking.broken = None
+        assert (await reload(client)).status_code == 200
+        assert (await client.get("/ready")).status_code == 200
