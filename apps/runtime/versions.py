@@ -1,6 +1,7 @@
 """What a process has loaded of its model: found, verified, opened, taken into use, and let go when nobody uses it."""
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from apps.runtime.handler import Codec
 from apps.runtime.problems import Problem, unavailable
 from apps.runtime.settings import Settings
 from models.artefact import Artefact, ArtefactError
-from models.store import StoreError, UnknownModel, resolve
+from models.store import ALIAS, StoreError, UnknownModel, is_registry, resolve
 
 log = logs.logger("apps.runtime.versions")
 
@@ -25,6 +26,10 @@ CANNOT_SERVE = (ArtefactError, StoreError, UnknownModel, engine.EngineError)
 
 RETRY_S, RETRIES_S = 1.0, 30.0
 """First and longest pause between two tries to load from a store that fails; each is twice the one before."""
+
+FOLLOW_S, FOLLOWS_S = 15.0, 120.0
+"""Between two looks at what an alias points at: a request of a few hundred bytes. While that cannot be had, each pause
+is twice the one before, up to the second: it may be fetched whole before it is refused."""
 
 Found = tuple[Path, str | None, str | None]
 """Folder of an artefact; what was asked for in its place, and why that is not served."""
@@ -95,7 +100,10 @@ class Versions:
         self._settings, self._opened, self._changed = settings, opened, changed
         self._taking = asyncio.Lock()
         self._loading: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         self._asked: asyncio.Task[None] | None = None
+        # What was taken last, and the folder that this led to.
+        self._wanted, self._folder = self.declared[1], Path()
         self._leaving: set[asyncio.Task[None]] = set()
 
     @property
@@ -119,11 +127,13 @@ class Versions:
         raise Problem(404, "version-not-found", text, loaded=[each.artefact.version for each in self.loaded])
 
     def load(self) -> "asyncio.Task[None]":
-        """Load what is declared, in the background, again and again where its store fails.
+        """Load what is declared, in the background, again and again where its store fails; then follow its alias.
 
         Failing sets ``reason`` and raises nothing.
         """
         self._loading = asyncio.create_task(self._load())
+        if any(map(is_registry, self._settings.model_stores)):
+            self._following = asyncio.create_task(self._follow())
         return self._loading
 
     async def reload(self, version: str | None = None) -> None:
@@ -132,7 +142,7 @@ class Versions:
         Goes on where the caller gives up.
 
         Args:
-            version: in place of the declared one, until the next time.
+            version: in place of the declared one, until the next time; no alias is followed meanwhile.
 
         Raises:
             Problem: 409 where this is being done already.
@@ -146,12 +156,39 @@ class Versions:
 
     async def close(self) -> None:
         """Stop all of them, in use or not."""
-        for task in (self._loading, self._asked):
+        for task in (self._loading, self._following, self._asked):
             if task:
                 task.cancel()
         for each in self.loaded:
             await each.runner.close()
         await asyncio.gather(*self._leaving)
+
+    async def _follow(self) -> None:
+        """Serve what the alias points at, whoever moved it: nobody can tell each process of an app."""
+        pause, said = FOLLOW_S, ""
+        while True:
+            # Not all at once: while a version is warmed up, the one that is served has less of the cores.
+            await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
+            if self.busy or not ALIAS.fullmatch(self._wanted):
+                continue
+            try:
+                async with self._taking:
+                    await self._catch_up()
+            except Exception as error:
+                pause = min(2 * pause, FOLLOWS_S)
+                if not self.loaded:
+                    self.reason = str(error)
+                if str(error) != said:  # once, however long it lasts
+                    trace = None if isinstance(error, CANNOT_SERVE) else error
+                    log.error("alias not followed", reason=str(error), exc_info=trace)
+                said = str(error)
+            else:
+                pause, said = FOLLOW_S, ""
+
+    async def _catch_up(self) -> None:
+        folder = await asyncio.to_thread(resolve, self.declared[0], self._wanted, self._settings.model_stores)
+        if folder != self._folder:  # of which no digest need be taken again
+            await self._take(self._wanted, may_stand_in=False)
 
     async def _reload(self, version: str) -> None:
         async with self._taking:
@@ -200,6 +237,7 @@ class Versions:
             raise
         gone = [each for each in self.loaded if each not in new]
         self.loaded = tuple(new)
+        self._wanted, self._folder = version, found[0][0]
         self._changed(self.loaded)
         log.info(
             "model ready",

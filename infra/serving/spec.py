@@ -40,7 +40,7 @@ class Model(Frozen):
     Attributes:
         name: folder of the model in the store.
         version: folder of the version under it; a version never changes once it is there. Or ``@production``: the
-            version that the registry's alias points at when the app starts or is told to reload.
+            version that the registry's alias points at, which every process follows by itself.
         also: further versions of it that V2 answers for by name, in the same process.
         alternative: served in its place, and said so, where the store does not have it.
     """

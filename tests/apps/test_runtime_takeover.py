@@ -12,12 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
+from apps.runtime import versions
 from apps.runtime.batching import Runner
 from apps.runtime.engine import Session
 from apps.runtime.settings import Settings
 from tests.apps.conftest import serving
-from tests.apps.doubler import Doubler, app_for
-from tests.apps.reloading import PREDICT, answer, reload, told
+from tests.apps.doubler import Doubler, app_for, write_doubler
+from tests.apps.reloading import PREDICT, answer, reload, times, told
 from tests.unit.mlflow import Tracking
 
 pytestmark = pytest.mark.anyio
@@ -158,3 +159,98 @@ async def test_a_full_queue_does_not_keep_a_version_from_being_replaced(tracking
         assert (await reload(client)).status_code == 200
         slow.held.set()
         assert await asyncio.gather(first, second) == [2, 2]
+
+
+@asynccontextmanager
+async def following(
+    tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **more: object
+) -> AsyncIterator[httpx.AsyncClient]:
+    """An app that looks at its alias all the time."""
+    monkeypatch.setattr(versions, "FOLLOW_S", 0.01)
+    settings = told(tracking, tmp_path, **more)
+    async with serving("doubler", app_for(settings), settings) as client:
+        yield client
+
+
+async def looked(tracking: Tracking, times: int = 3) -> None:
+    """Wait until the alias has been asked for so many times more."""
+    before = len(tracking.asked)
+    await until(lambda: tracking.asked[before:].count("/api/2.0/mlflow/registered-models/alias") >= times)
+
+
+async def test_every_process_follows_an_alias_that_is_moved(
+    tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        following(tracking, tmp_path, monkeypatch) as one,
+        following(tracking, tmp_path, monkeypatch) as other,
+    ):
+        for number, version in ((2, "2.0.0+bbbb"), (1, "1.0.0+aaaa")):
+            tracking.aliases["doubler", "production"] = number
+            for client in (one, other):
+                await shown(client, "version", version)
+
+
+async def test_an_alias_that_stays_has_nothing_loaded_again(
+    tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with following(tracking, tmp_path, monkeypatch):
+        verified: list[Path] = []
+        monkeypatch.setattr(versions.Artefact, "load", verified.append)
+        await looked(tracking)
+    assert verified == []
+
+
+async def test_a_version_that_was_asked_for_stays_while_the_alias_moves(
+    tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        following(tracking, tmp_path, monkeypatch) as client,
+        following(tracking, tmp_path, monkeypatch) as other,
+    ):
+        assert (await reload(client, version="1.0.0+aaaa")).status_code == 200
+        tracking.aliases["doubler", "production"] = 2
+        await shown(other, "version", "2.0.0+bbbb")
+        assert await answer(client) == 2
+        assert (await reload(client)).json()["version"] == "2.0.0+bbbb"
+
+
+async def test_an_alias_that_points_at_what_cannot_be_had_changes_nothing(
+    tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "FOLLOWS_S", 0.01)
+    good = dict(tracking.versions[2].files)
+    tracking.versions[2].files["model.onnx"] = bytes(len(good["model.onnx"]))
+    async with following(tracking, tmp_path, monkeypatch) as client:
+        tracking.aliases["doubler", "production"] = 2
+        await looked(tracking)
+        assert await answer(client) == 2
+        assert (await client.get("/ready")).status_code == 200
+        tracking.versions[2].files = good
+        await shown(client, "version", "2.0.0+bbbb")
+
+
+async def test_the_model_takes_over_from_its_alternative_by_itself(
+    tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "FOLLOWS_S", 0.01)
+    write_doubler(tmp_path / "local", "other", graph=times(5))
+    del tracking.aliases["doubler", "production"]
+    async with following(tracking, tmp_path, monkeypatch, model_alternative="other@1.0.0") as client:
+        assert await answer(client) == 5
+        tracking.aliases["doubler", "production"] = 1
+        await shown(client, "name", "doubler")
+
+
+async def test_a_reload_waits_for_what_follows_the_alias(
+    tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "FOLLOW_S", 0.01)
+    async with slowly(tracking, tmp_path) as (slow, client):
+        slow.go.clear()
+        tracking.aliases["doubler", "production"] = 2
+        await shown(client, "reloading", True)
+        asked = asyncio.create_task(reload(client))
+        assert await answer(client) == 2
+        slow.go.set()
+        assert ((await asked).status_code, await answer(client)) == (200, 3)
