@@ -61,19 +61,22 @@ def _pipeline(image: str, secrets: Secrets) -> dsl.base_component.BaseComponent:
         return dsl.ContainerSpec(image=image, command=COMMAND, args=[step, *arguments])
 
     @dsl.container_component
-    def fetch(endpoint: str, bucket: str, key: str, data: dsl.Output[dsl.Dataset]) -> dsl.ContainerSpec:
+    def fetch(
+        endpoint: str, bucket: str, key: str, data: dsl.Output[dsl.Dataset], digest: dsl.OutputPath(str)
+    ) -> dsl.ContainerSpec:
         told = ["--minio-endpoint", endpoint, "--source-data-bucket", bucket, "--source-data-object", key]
-        return spec("fetch", [*told, "--data", data.path])
+        return spec("fetch", [*told, "--data", data.path, "--digest", digest])
 
     @dsl.container_component
-    def train(data: dsl.Input[dsl.Dataset], run: dsl.Output[dsl.Artifact]) -> dsl.ContainerSpec:
-        return spec("train", ["--data", data.path, "--run", run.path])
+    def train(data: dsl.Input[dsl.Dataset], sha256: str, run: dsl.Output[dsl.Artifact]) -> dsl.ContainerSpec:
+        return spec("train", ["--data", data.path, "--sha256", sha256, "--run", run.path])
 
     @dsl.container_component
     def evaluate(
-        data: dsl.Input[dsl.Dataset], run: dsl.Input[dsl.Artifact], evaluated: dsl.Output[dsl.Artifact]
+        data: dsl.Input[dsl.Dataset], sha256: str, run: dsl.Input[dsl.Artifact], evaluated: dsl.Output[dsl.Artifact]
     ) -> dsl.ContainerSpec:
-        return spec("evaluate", ["--data", data.path, "--run", run.path, "--evaluated", evaluated.path])
+        told = ["--data", data.path, "--sha256", sha256, "--run", run.path]
+        return spec("evaluate", [*told, "--evaluated", evaluated.path])
 
     @dsl.container_component
     def register(  # noqa: PLR0917 - all by name
@@ -111,9 +114,9 @@ def _pipeline(image: str, secrets: Secrets) -> dsl.base_component.BaseComponent:
     ) -> None:
         # kfp's own types of tasks say less than what they are given.
         fetched = fetch(endpoint=minio_endpoint, bucket=source_data_bucket, key=source_data_object)
-        trained = train(data=fetched.outputs["data"])
+        trained = train(data=fetched.outputs["data"], sha256=fetched.outputs["digest"])
         trained.set_cpu_request("2").set_cpu_limit("2").set_memory_request("3G").set_memory_limit("3G")
-        measured = evaluate(data=fetched.outputs["data"], run=trained.outputs["run"])
+        measured = evaluate(data=fetched.outputs["data"], sha256=fetched.outputs["digest"], run=trained.outputs["run"])
         kept = register(
             endpoint=minio_endpoint,
             bucket=destination_model_bucket,
@@ -126,8 +129,10 @@ def _pipeline(image: str, secrets: Secrets) -> dsl.base_component.BaseComponent:
         for task in (fetched, kept):
             kubernetes.use_secret_as_env(task, secret_name=secrets.store, secret_key_to_env=keys)
         for task in (fetched, trained, measured, kept, promoted):
-            # What a step made from the same inputs is not made again.
-            task.set_caching_options(task is not promoted and task is not kept)
+            # What was computed from the same inputs is not computed again. Kubeflow knows artefacts by their names
+            # alone (kubeflow/pipelines #12751), so what tells data from other data goes along as a parameter; and
+            # what lies in the store under a name may be another today.
+            task.set_caching_options(task is trained or task is measured)
         if secrets.reload:
             reloaded = reload(app=app).after(promoted).set_caching_options(False)
             kubernetes.use_secret_as_env(reloaded, secret_name=secrets.reload, secret_key_to_env={"token": TOKEN})

@@ -2,9 +2,12 @@
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from obstore.exceptions import BaseError
@@ -13,6 +16,9 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 from models.publish import UPLOAD_S, publish
 from models.remote import client_options, first_line, open_store, reading
 from models.store import StoreError
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
 
 MINIO_ACCESS_KEY, MINIO_SECRET_KEY = "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"
 """Where the keys are read that no argument gives."""
@@ -37,27 +43,32 @@ class Places:
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
 
-    def fetch_data(self, file: Path) -> None:
-        """The data zip as a file, which appears when it is whole.
+    def fetch_data(self, file: Path) -> str:
+        """The data zip as a file, which appears when it is whole; which one it is, as `data_now` would have said.
 
         Raises:
             StoreError: the store cannot be read, or has none.
         """
-        url, store = self._url(self.source_bucket), self._open(self.source_bucket)
         file.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as partial:
             try:
-                with reading(url):
-                    for part in store.get(self.source_object).stream():
+                with self._reading_data() as store:
+                    found = store.get(self.source_object)
+                    for part in found.stream():
                         partial.write(part)
                 Path(partial.name).replace(file)
-            except FileNotFoundError:
-                raise StoreError(
-                    f"{url} has no {self.source_object}.\n"
-                    "  Put one there: python -m models.road.data --out road.zip --source-data-bucket …"
-                ) from None
             finally:
                 Path(partial.name).unlink(missing_ok=True)
+        return self._which(found.meta)
+
+    def data_now(self) -> str:
+        """Which data zip is in the store, without fetching it: another one for another place or other content.
+
+        Raises:
+            StoreError: the store cannot be read, or has none.
+        """
+        with self._reading_data() as store:
+            return self._which(store.head(self.source_object))
 
     def put_data(self, file: Path) -> str:
         """Put the data zip where `fetch_data` finds it; its URL.
@@ -78,6 +89,23 @@ class Places:
             ArtefactError: the artefact is broken, or another one is there under its version.
         """
         publish(folder, self._open(self.model_bucket), self._url(self.model_bucket))
+
+    @contextmanager
+    def _reading_data(self) -> Iterator[ObjectStore]:
+        url = self._url(self.source_bucket)
+        store = self._open(self.source_bucket)
+        try:
+            with reading(url):
+                yield store
+        except FileNotFoundError:
+            raise StoreError(
+                f"{url} has no {self.source_object}.\n"
+                "  Put one there: python -m models.road.data --out road.zip --source-data-bucket …"
+            ) from None
+
+    def _which(self, meta: "ObjectMeta") -> str:
+        where = f"{self._url(self.source_bucket)}/{self.source_object}"
+        return f"{where} {meta['e_tag']} {meta['size']} bytes {meta['last_modified'].isoformat()}"
 
     def _url(self, bucket: str) -> str:
         return f"{(self.endpoint or 's3:/').rstrip('/')}/{bucket}"

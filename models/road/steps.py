@@ -4,8 +4,10 @@
 # What trains is imported by the step that does: fetching and reloading need none of it.
 
 import argparse
+import hashlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +24,8 @@ TOKEN = "RELOAD_TOKEN"  # noqa: S105 - name of a variable
 """Variable of the token that reloading takes, or with ``_FILE`` that of a file with it."""
 
 REGISTERED = "registered.json"
+HEALTHY = "OK"
+"""What MLflow's ``/health`` answers (mlflow.server.health)."""
 CHECK_S = 10
 """For a server that runs to say so."""
 RELOAD_S = 120
@@ -38,26 +42,43 @@ def check(tracking: str) -> None:
     """See that the tracking server is there, before hours are spent on what it is to be told.
 
     Raises:
-        StepError: it does not answer.
+        StepError: it does not answer, or something else does.
     """
+    url = f"{tracking.rstrip('/')}/health"
     try:
-        httpx.get(f"{tracking.rstrip('/')}/health", timeout=CHECK_S)
+        answer = httpx.get(url, timeout=CHECK_S)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = error or type(error).__name__
         raise StepError(
             f"MLflow does not answer at {tracking}: {reason}.\n  Start it, or give another --mlflow."
         ) from None
+    if (answer.status_code, answer.text.strip()) != (httpx.codes.OK, HEALTHY):
+        raise StepError(
+            f"{url} answers {answer.status_code} {answer.text[:60]!r}, where MLflow says {HEALTHY}.\n"
+            "  Give MLflow's own address, its prefix included: --mlflow."
+        )
 
 
 def fetch(where: Places, file: Path) -> Path:
-    """The data zip from the object store; one that is there is taken as it is.
+    """The data zip from the object store; fetched again, and unpacked again, when another one is there.
 
     Raises:
         StoreError: it cannot be had.
     """
-    if not file.exists():
-        where.fetch_data(file)
+    note = file.with_name(f"{file.name}.from")
+    if file.exists() and note.exists() and note.read_text(encoding="utf-8") == where.data_now():
+        return file
+    # Who is killed from here on finds no note, and begins with this anew.
+    note.unlink(missing_ok=True)
+    shutil.rmtree(_pictures(file), ignore_errors=True)
+    note.write_text(where.fetch_data(file), encoding="utf-8")
     return file
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a data zip."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def train(config: Config, file: Path, run: Path, tell: Tell) -> None:
@@ -171,8 +192,18 @@ def failures() -> tuple[type[Exception], ...]:
     return told
 
 
+def _pictures(file: Path) -> Path:
+    return file.with_name(f"{file.name}.pictures")
+
+
 def _unpacked(file: Path) -> Path:
-    return data.unpack(file, file.with_name(f"{file.name}.pictures"))
+    return data.unpack(file, _pictures(file))
+
+
+def _check_data(file: Path, sha256: str | None) -> None:
+    """See that a step got what was fetched."""
+    if sha256 and (found := digest(file)) != sha256:
+        raise StepError(f"{file} has the SHA-256 {found}, not {sha256}.\n  Run the pipeline again.")
 
 
 def say(line: str) -> None:
@@ -195,9 +226,11 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument("--mlflow", required=True)
         made.add_argument("--destination-model-name", required=True)
 
-    add_arguments(step("fetch", "data"), required=True)
-    step("train", "data", "run")
-    step("evaluate", "data", "run", "evaluated")
+    fetched = step("fetch", "data")
+    fetched.add_argument("--digest", type=Path, help="file that gets the SHA-256 of the data")
+    add_arguments(fetched, required=True)
+    for made in (step("train", "data", "run"), step("evaluate", "data", "run", "evaluated")):
+        made.add_argument("--sha256", help="that the data must have")
     made = step("register", "evaluated", "registered")
     server(made)
     add_arguments(made, required=False)
@@ -215,9 +248,14 @@ def main() -> None:
         match given.step:
             case "fetch":
                 fetch(places(given), given.data)
+                if given.digest:
+                    given.digest.parent.mkdir(parents=True, exist_ok=True)
+                    given.digest.write_text(digest(given.data), encoding="utf-8")
             case "train":
+                _check_data(given.data, given.sha256)
                 train(config, given.data, given.run, say)
             case "evaluate":
+                _check_data(given.data, given.sha256)
                 say(json.dumps(evaluate(config, given.data, given.run, given.evaluated)))
             case "register":
                 told = {"tracking": given.mlflow, "model": given.destination_model_name, "where": places(given)}

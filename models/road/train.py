@@ -222,5 +222,5 @@ def _settle(config: Config) -> None:
 def _identity(config: Config, files: list[tuple[Path, int]]) -> str:
     """What must be the same for a run to be gone on with."""
     names = [f"{file.parent.name}/{file.name} {file.stat().st_size}" for file, _ in files]
-    told = config.model_dump(exclude={"version", "holdout", "threads", "checkpoint_steps", "gate"})
+    told = config.model_dump(exclude={"version", "holdout", "checkpoint_steps", "gate"})
     return json.dumps({"config": told, "pictures": names, "torch": torch.__version__})

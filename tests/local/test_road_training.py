@@ -187,6 +187,13 @@ def test_a_pipeline_that_is_run_again_registers_nothing_twice(trained: list[str]
 
 
 @pytest.mark.usefixtures("trained")
+def test_a_run_is_not_gone_on_with_by_more_threads(root: Path, tracking: str) -> None:
+    done = run(root, command(root, "whole", tracking, threads=2))
+    assert done.returncode == 1
+    assert "checkpoint.safetensors is of another config" in done.stderr
+
+
+@pytest.mark.usefixtures("trained")
 def test_a_tracking_server_that_is_away_is_noticed_before_the_training(root: Path) -> None:
     [port] = ports.choose(1, 15700, ())
     (root / "early").mkdir()
@@ -222,3 +229,8 @@ def test_the_pipeline_of_kubeflow_has_the_same_steps_and_no_key(root: Path) -> N
         "exec-register": "mlpipeline-minio-artifact",
         "exec-reload": "road",
     }
+    cached = {name: task["cachingOptions"] for name, task in pipeline["root"]["dag"]["tasks"].items()}
+    assert {name for name, options in cached.items() if options.get("enableCache")} == {"train", "evaluate"}
+    for name in ("train", "evaluate"):
+        given = pipeline["root"]["dag"]["tasks"][name]["inputs"]["parameters"]["sha256"]
+        assert given["taskOutputParameter"] == {"outputParameterKey": "digest", "producerTask": "fetch"}

@@ -1,5 +1,6 @@
 """As much of S3 as artefacts take: objects and lists of them, a bucket that refuses, and one that stumbles."""
 
+import hashlib
 import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -120,6 +121,7 @@ class Bucket:
                 parts = urlsplit(self.path)
                 authorization = self.headers.get("authorization", "")
                 status, body = bucket.answer(parts.path, parse_qs(parts.query), authorization)
+                tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
                 if found := re.match(r"bytes=(\d+)-(\d+)$", self.headers.get("range", "")):
                     first, last = map(int, found.groups())
                     whole, body, status = len(body), body[first : last + 1], 206
@@ -127,7 +129,7 @@ class Bucket:
                 if status == 206:
                     self.send_header("content-range", f"bytes {first}-{last}/{whole}")
                 self.send_header("content-length", str(len(body)))
-                self.send_header("etag", '"1"')
+                self.send_header("etag", tag)
                 self.send_header("last-modified", "Sat, 21 Nov 2026 06:25:08 GMT")
                 self.end_headers()
                 if self.command == "GET":

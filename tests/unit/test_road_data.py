@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.road import data
+from models.road import data, steps
 from models.road.data import DataError
 from models.road.objects import Places
 from models.store import StoreError
@@ -127,7 +127,8 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Places]:
 def test_what_was_put_into_the_store_is_fetched(places: Places, tmp_path: Path) -> None:
     (tmp_path / "road.zip").write_bytes(b"pictures")
     assert places.put_data(tmp_path / "road.zip").endswith("/models/road.zip")
-    places.fetch_data(tmp_path / "fetched" / "road.zip")
+    fetched = places.fetch_data(tmp_path / "fetched" / "road.zip")
+    assert fetched == places.data_now()
     assert (tmp_path / "fetched" / "road.zip").read_bytes() == b"pictures"
 
 
@@ -135,6 +136,33 @@ def test_what_is_not_in_the_store_is_named(places: Places, tmp_path: Path) -> No
     with pytest.raises(StoreError, match=r"/models has no road\.zip\.\n  Put one there"):
         places.fetch_data(tmp_path / "fetched" / "road.zip")
     assert list((tmp_path / "fetched").iterdir()) == []
+
+
+def test_other_data_of_the_same_size_are_fetched_and_unpacked_anew(places: Places, tmp_path: Path) -> None:
+    zip_file, work = tmp_path / "road.zip", tmp_path / "work" / "data.zip"
+    for content in (b"pictures", b"Pictures"):
+        zip_file.write_bytes(content)
+        places.put_data(zip_file)
+        assert steps.fetch(places, work).read_bytes() == content
+        assert not list(work.parent.glob("*.pictures"))
+        (work.parent / "data.zip.pictures").mkdir()
+
+
+def test_data_that_are_still_the_same_are_not_fetched_again(places: Places, tmp_path: Path) -> None:
+    (tmp_path / "road.zip").write_bytes(b"pictures")
+    places.put_data(tmp_path / "road.zip")
+    work = steps.fetch(places, tmp_path / "work" / "data.zip")
+    before = work.stat().st_ino
+    (work.parent / "data.zip.pictures").mkdir()
+    assert steps.fetch(places, work).stat().st_ino == before
+    assert (work.parent / "data.zip.pictures").exists()
+
+
+def test_data_of_which_nobody_knows_whence_they_are_are_fetched(places: Places, tmp_path: Path) -> None:
+    (tmp_path / "road.zip").write_bytes(b"pictures")
+    places.put_data(tmp_path / "road.zip")
+    (tmp_path / "data.zip").write_bytes(b"left by a fetch that was killed")
+    assert steps.fetch(places, tmp_path / "data.zip").read_bytes() == b"pictures"
 
 
 def test_an_endpoint_without_keys_says_where_they_are_read() -> None:
