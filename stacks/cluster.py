@@ -135,7 +135,8 @@ def deploy(
     )
     scaled = keda.Keda("keda", "keda", around.replicas, after(homes["keda"]))
     composed = [kuberay.KubeRay("kuberay", "kuberay", after(homes["kuberay"]))] if chosen.kuberay else []
-    asking = reload.ReloadToken("reload-token", APPS, after(homes[APPS]))
+    training = [kubeflow.HOME] if chosen.kubeflow else []
+    asking = reload.ReloadToken("reload-token", APPS, training, after(*(homes[home] for home in (APPS, *training))))
     published = _published(around, stores, specs, after(homes[APPS], *backing))
     ready = after(homes[APPS], door, models, scaled, watching, *composed, *backing, *published, asking)
     placed = {spec.name: _around(spec, around, stores, chosen) for spec in specs}

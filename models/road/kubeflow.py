@@ -4,59 +4,71 @@
 # pyright: reportCallIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
 # Kubeflow's compiler is in the group that trains, and reads annotations in its own way.
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kfp import compiler, dsl, kubernetes
 
-from models.road.objects import MINIO_ACCESS_KEY, MINIO_SECRET_KEY
-from models.road.steps import TOKEN
+from models.road.keys import RELOAD_KEYS, STORE_KEYS, Secrets
 
 PIPELINE = "train-road"
 
 COMMAND = ["python", "-m", "models.road.steps"]
 
 
+RETRIES = {"num_retries": 2, "backoff_duration": "30s", "backoff_factor": 2.0, "backoff_max_duration": "300s"}
+"""Of a step that fails: a node that goes away, a server that starts again."""
+
+
 @dataclass(frozen=True)
-class Secrets:
-    """Names of secrets in the namespace that pipelines run in.
+class Parameters:
+    """What a run is told, and may be told otherwise; a pipeline has them as defaults.
 
     Attributes:
-        store: has the keys of the object store, ``accesskey`` and ``secretkey``, as Kubeflow's own has.
-        reload: has the app's token, ``token``; None where nothing is reloaded.
+        minio_endpoint: URL of what speaks S3; empty for AWS.
+        source_data_bucket, source_data_object: where the data zip is.
+        destination_model_bucket: where artefacts go.
+        destination_model_name: name it is registered under.
+        mlflow: URL of the tracking server.
+        app: URL of the app that is told to reload; empty for none, and then there is no such step.
     """
 
-    store: str = "mlpipeline-minio-artifact"
-    reload: str | None = None
+    minio_endpoint: str
+    source_data_bucket: str
+    source_data_object: str
+    destination_model_bucket: str
+    destination_model_name: str
+    mlflow: str
+    app: str = ""
 
 
-def compile_to(file: Path, image: str, secrets: Secrets) -> None:
+def compile_to(file: Path, image: str, told: Parameters, secrets: Secrets) -> None:
     """Write the pipeline as YAML. Where things are is among its parameters; who may read them is in no part of it.
 
     Args:
         file: ends in .yaml.
         image: has the packages of toolchain/locks/train.txt and this code, in its working directory.
+        told: defaults of its parameters.
         secrets: that steps get.
     """
-    compiler.Compiler().compile(_pipeline(image, secrets), str(file))
+    compiler.Compiler().compile(_pipeline(image, told, secrets), str(file))
 
 
-def submit(host: str, file: Path, parameters: Mapping[str, str]) -> str:
+def submit(host: str, file: Path) -> str:
     """Run a compiled pipeline; the run's id.
 
     Args:
         host: URL of Kubeflow Pipelines.
         file: that `compile_to` wrote.
-        parameters: of the pipeline.
     """
     from kfp import Client  # noqa: PLC0415 - which asks the environment for a cluster
 
-    made = Client(host=host).create_run_from_pipeline_package(str(file), dict(parameters), experiment_name=PIPELINE)
+    made = Client(host=host).create_run_from_pipeline_package(str(file), {}, experiment_name=PIPELINE)
     return str(made.run_id)
 
 
-def _pipeline(image: str, secrets: Secrets) -> dsl.base_component.BaseComponent:
+def _pipeline(image: str, told: Parameters, secrets: Secrets) -> dsl.base_component.BaseComponent:
     def spec(step: str, arguments: Sequence[object]) -> dsl.ContainerSpec:
         return dsl.ContainerSpec(image=image, command=COMMAND, args=[step, *arguments])
 
@@ -64,8 +76,8 @@ def _pipeline(image: str, secrets: Secrets) -> dsl.base_component.BaseComponent:
     def fetch(
         endpoint: str, bucket: str, key: str, data: dsl.Output[dsl.Dataset], digest: dsl.OutputPath(str)
     ) -> dsl.ContainerSpec:
-        told = ["--minio-endpoint", endpoint, "--source-data-bucket", bucket, "--source-data-object", key]
-        return spec("fetch", [*told, "--data", data.path, "--digest", digest])
+        given = ["--minio-endpoint", endpoint, "--source-data-bucket", bucket, "--source-data-object", key]
+        return spec("fetch", [*given, "--data", data.path, "--digest", digest])
 
     @dsl.container_component
     def train(data: dsl.Input[dsl.Dataset], sha256: str, run: dsl.Output[dsl.Artifact]) -> dsl.ContainerSpec:
@@ -75,8 +87,8 @@ def _pipeline(image: str, secrets: Secrets) -> dsl.base_component.BaseComponent:
     def evaluate(
         data: dsl.Input[dsl.Dataset], sha256: str, run: dsl.Input[dsl.Artifact], evaluated: dsl.Output[dsl.Artifact]
     ) -> dsl.ContainerSpec:
-        told = ["--data", data.path, "--sha256", sha256, "--run", run.path]
-        return spec("evaluate", [*told, "--evaluated", evaluated.path])
+        given = ["--data", data.path, "--sha256", sha256, "--run", run.path]
+        return spec("evaluate", [*given, "--evaluated", evaluated.path])
 
     @dsl.container_component
     def register(  # noqa: PLR0917 - all by name
@@ -87,16 +99,16 @@ def _pipeline(image: str, secrets: Secrets) -> dsl.base_component.BaseComponent:
         evaluated: dsl.Input[dsl.Artifact],
         registered: dsl.Output[dsl.Model],
     ) -> dsl.ContainerSpec:
-        told = ["--minio-endpoint", endpoint, "--destination-model-bucket", bucket, "--destination-model-name", model]
+        given = ["--minio-endpoint", endpoint, "--destination-model-bucket", bucket, "--destination-model-name", model]
         return spec(
             "register",
-            [*told, "--mlflow", mlflow, "--evaluated", evaluated.path, "--registered", registered.path],
+            [*given, "--mlflow", mlflow, "--evaluated", evaluated.path, "--registered", registered.path],
         )
 
     @dsl.container_component
     def promote(model: str, mlflow: str, registered: dsl.Input[dsl.Model]) -> dsl.ContainerSpec:
-        told = ["--mlflow", mlflow, "--destination-model-name", model]
-        return spec("promote", [*told, "--registered", registered.path])
+        given = ["--mlflow", mlflow, "--destination-model-name", model]
+        return spec("promote", [*given, "--registered", registered.path])
 
     @dsl.container_component
     def reload(app: str) -> dsl.ContainerSpec:
@@ -104,13 +116,13 @@ def _pipeline(image: str, secrets: Secrets) -> dsl.base_component.BaseComponent:
 
     @dsl.pipeline(name=PIPELINE, description="From pictures of dry and wet roads to the network that the app serves.")
     def pipeline(  # noqa: PLR0917 - all by name
-        minio_endpoint: str,
-        source_data_bucket: str,
-        source_data_object: str,
-        destination_model_bucket: str,
-        destination_model_name: str,
-        mlflow: str,
-        app: str = "",
+        minio_endpoint: str = told.minio_endpoint,
+        source_data_bucket: str = told.source_data_bucket,
+        source_data_object: str = told.source_data_object,
+        destination_model_bucket: str = told.destination_model_bucket,
+        destination_model_name: str = told.destination_model_name,
+        mlflow: str = told.mlflow,
+        app: str = told.app,
     ) -> None:
         # kfp's own types of tasks say less than what they are given.
         fetched = fetch(endpoint=minio_endpoint, bucket=source_data_bucket, key=source_data_object)
@@ -125,16 +137,16 @@ def _pipeline(image: str, secrets: Secrets) -> dsl.base_component.BaseComponent:
             evaluated=measured.outputs["evaluated"],
         )
         promoted = promote(model=destination_model_name, mlflow=mlflow, registered=kept.outputs["registered"])
-        keys = {"accesskey": MINIO_ACCESS_KEY, "secretkey": MINIO_SECRET_KEY}
         for task in (fetched, kept):
-            kubernetes.use_secret_as_env(task, secret_name=secrets.store, secret_key_to_env=keys)
+            # On AWS there is none.
+            kubernetes.use_secret_as_env(task, secret_name=secrets.store, secret_key_to_env=STORE_KEYS, optional=True)
         for task in (fetched, trained, measured, kept, promoted):
             # What was computed from the same inputs is not computed again. Kubeflow knows artefacts by their names
             # alone (kubeflow/pipelines #12751), so what tells data from other data goes along as a parameter; and
             # what lies in the store under a name may be another today.
-            task.set_caching_options(task is trained or task is measured)
-        if secrets.reload:
-            reloaded = reload(app=app).after(promoted).set_caching_options(False)
-            kubernetes.use_secret_as_env(reloaded, secret_name=secrets.reload, secret_key_to_env={"token": TOKEN})
+            task.set_caching_options(task is trained or task is measured).set_retry(**RETRIES)
+        if told.app:
+            reloaded = reload(app=app).after(promoted).set_caching_options(False).set_retry(**RETRIES)
+            kubernetes.use_secret_as_env(reloaded, secret_name=secrets.reload, secret_key_to_env=RELOAD_KEYS)
 
     return pipeline

@@ -156,7 +156,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
 def places(given: argparse.Namespace) -> Places:
     """What arguments and environment say."""
     return Places(
-        endpoint=given.minio_endpoint,
+        endpoint=given.minio_endpoint or None,  # a pipeline says it with an empty one
         source_bucket=given.source_data_bucket,
         source_object=given.source_data_object,
         model_bucket=given.destination_model_bucket,

@@ -8,15 +8,23 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from models.road import NAME, steps
 from models.road.config import DEFAULT, ConfigError, read
+from models.road.keys import STORE_KEYS, Secrets
 from models.road.objects import add_arguments, places
 from models.store import NAME as MODEL_NAME
 
 MLFLOW = "MLFLOW_TRACKING_URI"
+
+IMAGE = "docker buildx build --build-arg LOCK=train --file apps/Dockerfile --tag IMAGE --push ."
+
+HERE = ("config", "work", "minio_access_key", "minio_secret_key")
+THERE = ("kubeflow_host", "training_image", "compile_only", "out", "minio_secret", "reload_secret")
+"""What the other way of running would ignore."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,11 +46,11 @@ def parser() -> argparse.ArgumentParser:
     here.add_argument("--work", type=Path, help="folder of data, checkpoints and results; needed with --local")
     there = made.add_argument_group("on Kubeflow")
     there.add_argument("--kubeflow-host", help="URL of Kubeflow Pipelines")
-    there.add_argument("--training-image", help="has the packages of toolchain/locks/train.txt, and this code")
+    there.add_argument("--training-image", help=f"made by: {IMAGE}")
     there.add_argument("--compile-only", action="store_true", help="write the pipeline to --out, and run nothing")
     there.add_argument("--out", type=Path, help="the pipeline as YAML (train-road.yaml)")
-    there.add_argument("--minio-secret", help="secret with the keys accesskey and secretkey (Kubeflow's own)")
-    there.add_argument("--reload-secret", help="secret with the app's token under the key token; needed with --app")
+    there.add_argument("--minio-secret", help=f"secret with {' and '.join(STORE_KEYS)} ({Secrets.store})")
+    there.add_argument("--reload-secret", help=f"secret with token, for --app ({Secrets.reload})")
     return made
 
 
@@ -86,24 +94,23 @@ def local(given: argparse.Namespace) -> int:
 def kubeflow(given: argparse.Namespace) -> int:
     """The same steps as a pipeline."""
     _needs("kfp")
-    from models.road.kubeflow import Secrets, compile_to, submit  # noqa: PLC0415 - which only what trains has
+    from models.road.kubeflow import Parameters, compile_to, submit  # noqa: PLC0415 - which only what trains has
 
     file = given.out or Path("train-road.yaml")
-    chosen = {"store": given.minio_secret} if given.minio_secret else {}
-    compile_to(file, given.training_image, Secrets(reload=given.reload_secret, **chosen))
+    told = Parameters(
+        given.minio_endpoint or "",
+        given.source_data_bucket,
+        given.source_data_object,
+        given.destination_model_bucket,
+        given.destination_model_name,
+        given.mlflow,
+        given.app or "",
+    )
+    secrets = Secrets(given.minio_secret or Secrets.store, given.reload_secret or Secrets.reload)
+    compile_to(file, given.training_image, told, secrets)
     print(f"{file} written")
-    if given.compile_only:
-        return 0
-    parameters = {
-        "minio_endpoint": given.minio_endpoint,
-        "source_data_bucket": given.source_data_bucket,
-        "source_data_object": given.source_data_object,
-        "destination_model_bucket": given.destination_model_bucket,
-        "destination_model_name": given.destination_model_name,
-        "mlflow": given.mlflow,
-        "app": given.app or "",
-    }
-    print(f"run {submit(given.kubeflow_host, file, parameters)} on {given.kubeflow_host}")
+    if not given.compile_only:
+        print(f"run {submit(given.kubeflow_host, file)} on {given.kubeflow_host}")
     return 0
 
 
@@ -113,27 +120,32 @@ def _check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         made.error(
             f"--destination-model-name {given.destination_model_name!r}: small letters, digits and _, for example road"
         )
-    if not given.mlflow and not given.compile_only:
+    if not given.mlflow:
         made.error(f"no tracking server: give --mlflow URL, or set {MLFLOW}")
     if given.local:
+        _refuse(made, given, THERE, "goes without --local, to Kubeflow")
         if given.work is None:
             made.error("--local needs --work FOLDER")
         return
-    for name in ("config", "work"):
-        if getattr(given, name):
-            made.error(f"--{name} goes with --local; on Kubeflow the image's own {DEFAULT.name} counts")
+    _refuse(made, given, HERE, f"goes with --local; Kubeflow has the image's own {DEFAULT.name}, and keys in secrets")
     if not given.training_image:
-        made.error("Kubeflow needs --training-image; or run here: --local")
+        made.error(f"Kubeflow needs --training-image; or run here: --local\n  To make one: {IMAGE}")
     if given.out and given.out.suffix != ".yaml":
         made.error(f"--out {given.out}: it has to end in .yaml")
+    if not given.app:
+        _refuse(made, given, ("reload_secret",), "goes with --app, which says whom to tell")
+    if not given.minio_endpoint:
+        _refuse(made, given, ("minio_secret",), "goes with --minio-endpoint; on AWS steps take a role")
     if given.compile_only:
-        return
-    for name in ("kubeflow_host", "minio_endpoint"):
-        if not getattr(given, name):
-            option = name.replace("_", "-")
-            made.error(f"Kubeflow needs --{option}; or run here: --local; or write the pipeline: --compile-only")
-    if given.app and not given.reload_secret:
-        made.error("--app on Kubeflow needs --reload-secret")
+        _refuse(made, given, ("kubeflow_host",), "goes without --compile-only, which runs nothing")
+    elif not given.kubeflow_host:
+        made.error("Kubeflow needs --kubeflow-host; or run here: --local; or write the pipeline: --compile-only")
+
+
+def _refuse(made: argparse.ArgumentParser, given: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    for name in names:
+        if getattr(given, name):
+            made.error(f"--{name.replace('_', '-')} {why}")
 
 
 def _needs(*packages: str) -> None:

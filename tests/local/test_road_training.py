@@ -201,36 +201,3 @@ def test_a_tracking_server_that_is_away_is_noticed_before_the_training(root: Pat
     assert done.returncode == 1
     assert f"MLflow does not answer at http://127.0.0.1:{port}" in done.stderr
     assert not (root / "early" / "run").exists()
-
-
-def test_the_pipeline_of_kubeflow_has_the_same_steps_and_no_key(root: Path) -> None:
-    file = root / "train-road.yaml"
-    given = [
-        "--compile-only",
-        "--out",
-        str(file),
-        "--training-image",
-        "registry.example/train:1",
-        "--source-data-bucket",
-        "data",
-    ]
-    given += ["--minio-access-key", "an-access-key", "--minio-secret-key", "a-secret-key", "--reload-secret", "road"]
-    done = run(root, [str(PYTHON), "-m", "models.road.run_train_pipeline", *given])
-    assert done.returncode == 0, done.stderr
-    text = file.read_text()
-    pipeline, platform = yaml.safe_load_all(text)
-    assert set(pipeline["root"]["dag"]["tasks"]) == {"fetch", "train", "evaluate", "register", "promote", "reload"}
-    assert "an-access-key" not in text
-    assert "a-secret-key" not in text
-    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    secrets = {name: told["secretAsEnv"][0]["secretName"] for name, told in executors.items() if "secretAsEnv" in told}
-    assert secrets == {
-        "exec-fetch": "mlpipeline-minio-artifact",
-        "exec-register": "mlpipeline-minio-artifact",
-        "exec-reload": "road",
-    }
-    cached = {name: task["cachingOptions"] for name, task in pipeline["root"]["dag"]["tasks"].items()}
-    assert {name for name, options in cached.items() if options.get("enableCache")} == {"train", "evaluate"}
-    for name in ("train", "evaluate"):
-        given = pipeline["root"]["dag"]["tasks"][name]["inputs"]["parameters"]["sha256"]
-        assert given["taskOutputParameter"] == {"outputParameterKey": "digest", "producerTask": "fetch"}

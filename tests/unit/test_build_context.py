@@ -101,7 +101,7 @@ def test_every_file_that_the_recipe_copies_is_in_the_context() -> None:
     files = CONTEXT.files()
     sources = re.findall(r"^COPY (?!--from)(.+) \S+$", (CHECKOUT / CONTEXT.dockerfile).read_text(), re.MULTILINE)
     assert sources
-    for source in {source.replace("${LOCK}", lock) for source in sources for lock in get_args(Lock)}:
+    for source in {source.replace("${LOCK}", lock) for source in sources for lock in (*get_args(Lock), "train")}:
         assert any(file == source or file.startswith(f"{source}/") for file in files), source
 
 
@@ -134,6 +134,15 @@ def test_every_package_that_an_app_imports_is_locked_for_the_image(lock: Lock, w
     assert packages - locked(lock).keys() == set()
 
 
+def test_a_training_step_starts_from_the_context_alone(tmp_path: Path) -> None:
+    for file in CONTEXT.files():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(CHECKOUT / file, tmp_path / file)
+    command = [sys.executable, "-m", "models.road.steps", "reload", "--app", "http://127.0.0.1:1"]
+    told = subprocess.run(command, env={}, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.stderr.startswith("Reloading takes a token."), told.stderr
+
+
 def test_what_serves_without_a_gpu_has_no_pytorch() -> None:
     assert "torch" not in locked("serve")
     assert "torch" in locked("gpu")
@@ -148,7 +157,7 @@ def test_a_gpus_image_has_a_compiler_and_the_other_has_none() -> None:
     recipe = (CHECKOUT / CONTEXT.dockerfile).read_text()
     stages = dict(re.findall(r"^FROM \S+ AS (\w+)\n(.*?)(?=^FROM)", recipe, re.MULTILINE | re.DOTALL))
     assert [name for name, steps in stages.items() if "gcc" in steps] == ["gpu"]
-    assert set(get_args(Lock)) <= stages.keys()
+    assert {*get_args(Lock), "train"} <= stages.keys()
     assert recipe.count("\nFROM ${LOCK}\n") == 1
 
 

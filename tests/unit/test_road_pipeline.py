@@ -9,6 +9,7 @@ from models.road import run_train_pipeline as pipeline
 
 DATA = ["--source-data-bucket", "data"]
 LOCAL = [*DATA, "--local", "--work", "work", "--mlflow", "http://127.0.0.1:1"]
+HOST = ["--kubeflow-host", "http://kubeflow"]
 KUBEFLOW = [*DATA, "--training-image", "registry.example/train:1", "--mlflow", "http://mlflow"]
 
 
@@ -48,21 +49,15 @@ def test_help_says_what_every_argument_is(argument: str) -> None:
         ([*DATA, "--local", "--mlflow", "http://127.0.0.1:1"], "--local needs --work FOLDER"),
         ([*DATA, "--mlflow", "http://mlflow"], "Kubeflow needs --training-image; or run here: --local"),
         (KUBEFLOW, "Kubeflow needs --kubeflow-host"),
-        ([*KUBEFLOW, "--kubeflow-host", "http://kubeflow"], "Kubeflow needs --minio-endpoint"),
         ([*KUBEFLOW, "--config", "mine.yaml"], "--config goes with --local"),
+        ([*KUBEFLOW, "--minio-secret-key", "word"], "--minio-secret-key goes with --local"),
         ([*KUBEFLOW, "--compile-only", "--out", "road.json"], "--out road.json: it has to end in .yaml"),
-        (
-            [
-                *KUBEFLOW,
-                "--kubeflow-host",
-                "http://kubeflow",
-                "--minio-endpoint",
-                "http://minio",
-                "--app",
-                "http://app",
-            ],
-            "--app on Kubeflow needs --reload-secret",
-        ),
+        ([*KUBEFLOW, "--compile-only", *HOST], "--kubeflow-host goes without --compile-only"),
+        ([*KUBEFLOW, *HOST, "--reload-secret", "token"], "--reload-secret goes with --app"),
+        ([*KUBEFLOW, *HOST, "--minio-secret", "keys"], "--minio-secret goes with --minio-endpoint"),
+        ([*LOCAL, *HOST], "--kubeflow-host goes without --local"),
+        ([*LOCAL, "--compile-only"], "--compile-only goes without --local"),
+        ([*DATA, "--compile-only", "--training-image", "registry.example/train:1"], "no tracking server"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_what_to_give(
