@@ -4,6 +4,7 @@ import ctypes
 import importlib.util
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -119,9 +120,10 @@ class _OnnxSession:
             except Exception as error:  # its exceptions have no public base
                 raise EngineError(f"{graph}: ONNX Runtime cannot load it: {error}") from error
 
-        self._alone = load(threads)
         self.lanes = threads if graph.stat().st_size <= HELD_TWICE else 1
-        self._beside = load(1) if self.lanes > 1 else self._alone
+        with ThreadPoolExecutor() as pool:
+            self._alone, *beside = pool.map(load, (threads, 1) if self.lanes > 1 else (threads,))
+        self._beside = beside[0] if beside else self._alone
         self._lock = threading.Lock()
         self._running = 0
         give_memory_back()
